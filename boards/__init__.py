@@ -1,0 +1,1 @@
+"""Boards: transports, framing, drivers, firmware and RTL."""

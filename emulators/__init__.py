@@ -1,0 +1,1 @@
+"""Emulators: exact references, memristor crossbars, camera models."""

@@ -1,0 +1,1 @@
+"""Experiments: the one place that wires sensors, networks, emulators and boards together."""

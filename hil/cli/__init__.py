@@ -1,0 +1,10 @@
+"""The command line: one JSON document or people's text, one clear line on error, and exit codes scripts rely on.
+
+Commands are entry points of the group ``hil.commands``; each lives in the package that does the work, and its module
+imports nothing heavy at the top.
+"""
+
+from hil.cli.answer import Answer, command, progress_bar
+from hil.cli.main import main
+
+__all__ = ["Answer", "command", "main", "progress_bar"]

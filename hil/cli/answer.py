@@ -1,0 +1,74 @@
+"""What every command shares: an answer printed as text or JSON, and a progress bar for long work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hil.progress import OnProgress
+
+__all__ = ["Answer", "command", "progress_bar"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command says.
+
+    Attributes:
+        document: JSON-ready values, printed with ``--json``.
+        text: People's text: a string or anything rich can print.
+        exit_code: 0 good, 1 the comparison or verification failed.
+    """
+
+    document: Any
+    text: RenderableType
+    exit_code: int = 0
+
+    def show(self, *, as_json: bool) -> None:
+        """Print the answer on stdout."""
+        if as_json:
+            click.echo(json.dumps(self.document, indent=2, allow_nan=False))
+            return
+        from rich.console import Console
+
+        Console(highlight=False, soft_wrap=isinstance(self.text, str)).print(self.text, markup=False)
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a click command of a function that returns an ``Answer``; adds ``--json``."""
+
+    def wrap(function: Callable[..., Answer]) -> click.Command:
+        @wraps(function)
+        def run(*, as_json: bool, **arguments: Any) -> None:
+            answer = function(**arguments)
+            answer.show(as_json=as_json)
+            if answer.exit_code:
+                click.get_current_context().exit(answer.exit_code)
+
+        option = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout.")
+        made: click.Command = click.command(name, **settings)(run)  # type: ignore[no-untyped-call,unused-ignore]
+        made.params.append(option)
+        return made
+
+    return wrap
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[OnProgress]:
+    """Show a progress bar on stderr, on a terminal only, while the block runs; yields the listener to hand down."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)

@@ -1,0 +1,237 @@
+"""Finds concrete things by name through entry points, so that ours take the same road as a stranger's.
+
+======================  =====================================================================
+kind (``hil list``)     entry point group, and what each entry is
+======================  =====================================================================
+``sources``             ``hil.sources``: a ``SourceFormat``
+``backends``            ``hil.backends``: a ``BackendFactory``; the name is the target's scheme
+``formats``             ``hil.weight_formats``: a ``WeightFormat``
+``links``               ``hil.links``: makes a ``Link``
+``experiments``         ``hil.experiments``: a module-like object with ``Config`` and ``run``
+``presets``             ``hil.presets``: a ``DeviceModel`` with published parameters
+``networks``            ``hil.networks``: a ``ShippedNetwork``
+======================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl
+
+from hil.errors import FormatError, InputError, InvalidValueError, MissingDependencyError, UnknownNameError
+
+if TYPE_CHECKING:
+    from hil.network import TernaryNetwork
+    from hil.ports import Backend, BackendFactory, Recording, SourceFormat, WeightFormat
+
+__all__ = [
+    "GROUPS",
+    "Entry",
+    "ShippedNetwork",
+    "catalogue",
+    "load",
+    "load_network",
+    "names",
+    "open_recording",
+    "open_target",
+    "parse_target",
+    "refuse_unknown_options",
+]
+
+GROUPS: Mapping[str, str] = {
+    "networks": "hil.networks",
+    "sources": "hil.sources",
+    "backends": "hil.backends",
+    "presets": "hil.presets",
+    "formats": "hil.weight_formats",
+    "links": "hil.links",
+    "experiments": "hil.experiments",
+}
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedNetwork:
+    """A network that comes with a package.
+
+    Attributes:
+        about: What it encodes, in one line.
+        path: Its checkpoint.
+    """
+
+    about: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered thing, as ``hil list`` shows it."""
+
+    name: str
+    about: str
+    missing: str | None
+
+    def as_document(self) -> dict[str, str | None]:
+        """Return the entry as JSON-ready values."""
+        return {"name": self.name, "about": self.about, "missing": self.missing}
+
+
+def _group(kind: str) -> dict[str, EntryPoint]:
+    if kind not in GROUPS:
+        raise UnknownNameError.of("kind", kind, list(GROUPS))
+    return {entry.name: entry for entry in entry_points(group=GROUPS[kind])}
+
+
+def names(kind: str) -> list[str]:
+    """Return the sorted names registered under a kind, importing nothing."""
+    return sorted(_group(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """Import and return one registered thing.
+
+    Raises:
+        UnknownNameError: Nobody registered the name.
+        MissingDependencyError: Its package needs something that is not installed.
+    """
+    group = _group(kind)
+    if name not in group:
+        raise UnknownNameError.of(kind.removesuffix("s"), name, list(group))
+    try:
+        return group[name].load()
+    except ImportError as error:
+        message = f"{kind.removesuffix('s')} {name!r} cannot be loaded: {error}"
+        raise MissingDependencyError(message) from error
+
+
+def _entry(kind: str, name: str) -> Entry:
+    try:
+        thing = load(kind, name)
+    except MissingDependencyError as error:
+        return Entry(name, "", str(error))
+    missing = getattr(thing, "missing", None)
+    return Entry(name, _about(thing), missing() if callable(missing) else None)
+
+
+def _about(thing: Any) -> str:
+    about = getattr(thing, "about", None) or (getattr(thing, "__doc__", None) or "").strip().split("\n")[0]
+    return str(about)
+
+
+def catalogue(kind: str) -> list[Entry]:
+    """Return every registered thing of a kind, with what is missing to use it."""
+    return [_entry(kind, name) for name in names(kind)]
+
+
+def parse_target(target: str) -> tuple[str, str, dict[str, str]]:
+    """Split ``scheme:argument?key=value&...`` into its three parts.
+
+    Example:
+        >>> parse_target("crossbar:rram_wan2022?tile=64")
+        ('crossbar', 'rram_wan2022', {'tile': '64'})
+        >>> parse_target("tcp://localhost:5000")
+        ('tcp', '//localhost:5000', {})
+    """
+    body, _, query = target.partition("?")
+    scheme, _, argument = body.partition(":")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        message = f"target options must be key=value pairs joined by &, but got {query!r} in {target!r}"
+        raise InvalidValueError(message) from error
+    return scheme, argument, dict(pairs)
+
+
+def refuse_unknown_options(options: Mapping[str, str], known: list[str], *, of: str) -> None:
+    """Raise if an option is not among the known ones.
+
+    Raises:
+        UnknownNameError: Names the option and lists the known ones.
+    """
+    for key in options:
+        if key not in known:
+            raise UnknownNameError.of(f"option of {of}", key, known)
+
+
+def open_target(target: str) -> Backend:
+    """Return the backend a target names.
+
+    Raises:
+        UnknownNameError: The scheme or an option is unknown.
+        MissingError: What the backend needs is not installed.
+    """
+    scheme, argument, options = parse_target(target)
+    factory = cast("BackendFactory", load("backends", scheme))
+    return factory(argument, options)
+
+
+def open_recording(
+    path: str | Path, *, format_name: str | None = None, options: Mapping[str, str] | None = None, salvage: bool = False
+) -> Recording:
+    """Open a recording by its content, not its name.
+
+    Args:
+        path: The file.
+        format_name: Skip recognition and read it as this format; headerless files need it.
+        options: Settings of the format.
+        salvage: Step over damage and account for it.
+
+    Raises:
+        FormatError: The file is empty or of no known format.
+        DamagedFileError: The file is broken and ``salvage`` is False.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        message = f"{path} is empty; expected an event recording"
+        raise FormatError(message)
+    reader = cast("SourceFormat", load("sources", format_name)) if format_name else _recognise(head, path)
+    return reader.open(path, options=options or {}, salvage=salvage)
+
+
+def _recognise(head: bytes, path: Path) -> SourceFormat:
+    known = names("sources")
+    for name in known:
+        source = cast("SourceFormat", load("sources", name))
+        if source.recognises(head, path):
+            return source
+    message = f"{path} is of no known recording format; known: {', '.join(known)}; headerless files need --format"
+    raise FormatError(message)
+
+
+def load_network(name_or_path: str | Path) -> TernaryNetwork:
+    """Return a shipped network by name, or one from a file by its suffix.
+
+    Raises:
+        UnknownNameError: Neither a shipped network nor a file.
+        FormatError: The file is damaged or of no known format.
+    """
+    shipped = names("networks")
+    if str(name_or_path) in shipped:
+        path = cast("ShippedNetwork", load("networks", str(name_or_path))).path
+    else:
+        path = Path(name_or_path)
+        if not path.is_file():
+            message = f"network {str(name_or_path)!r} is neither a file nor shipped; shipped: {', '.join(shipped)}"
+            raise UnknownNameError(message)
+    return weight_format_for(path).decode(path.read_bytes())
+
+
+def weight_format_for(path: Path) -> WeightFormat:
+    """Return the weight format whose suffix a path carries.
+
+    Raises:
+        InputError: No format has that suffix.
+    """
+    for name in names("formats"):
+        weight_format = cast("WeightFormat", load("formats", name))
+        if path.name.endswith(weight_format.suffix):
+            return weight_format
+    message = f"{path} has the suffix of no weight format; known: {', '.join(names('formats'))}"
+    raise InputError(message)

@@ -1,0 +1,1 @@
+"""The semantic event protocol: gate, codec, align, mesh."""

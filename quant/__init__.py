@@ -1,0 +1,1 @@
+"""Ternary quantisation: the absmean rule, training, freezing, packing and export."""

@@ -1,0 +1,1 @@
+"""Sensors: readers, writers, windows and features of event streams."""
