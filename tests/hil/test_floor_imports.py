@@ -1,0 +1,42 @@
+"""Importing is free: the floor pulls in nothing heavy, and the command line answers at once."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = set("torch brevitas sentence_transformers dv_processing numba matplotlib scipy sklearn h5py".split())
+    "torch",
+    "brevitas",
+    "sentence_transformers",
+    "dv_processing",
+    "numba",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "h5py",
+}
+
+
+def modules_after(statement: str) -> set[str]:
+    script = f"import sys, json\n{statement}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def test_import_hil_loads_nothing_heavy():
+    assert modules_after("import hil") & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "--help"]])
+def test_help_loads_nothing_heavy(arguments):
+    statement = f"from hil.cli.main import _run\n_run({arguments!r})"
+    assert modules_after(statement) & HEAVY == set()
+
+
+def test_every_command_module_loads_nothing_heavy():
+    statement = (
+        "from importlib.metadata import entry_points\nfor entry in entry_points(group='hil.commands'): entry.load()"
+    )
+    assert modules_after(statement) & HEAVY == set()
