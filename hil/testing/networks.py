@@ -19,8 +19,6 @@ def _random_layer(
         gain = 40.0 / (np.sqrt(fan_in) * 16.0) * rng.uniform(0.5, 2.0, channels)
         multiplier = np.round(gain * 2.0 ** shift.astype(np.float64)).astype(np.int32)
         requantisation = Requantisation(multiplier, shift, relu=bool(rng.integers(2)))
-            np.round(gain * 2.0 ** shift.astype(np.float64)).astype(np.int32), shift, relu=bool(rng.integers(2))
-        )
     return TernaryLayer(
         weight=rng.integers(-1, 2, (channels, fan_in), dtype=np.int8),
         bias=rng.integers(-200, 200, channels, dtype=np.int32),

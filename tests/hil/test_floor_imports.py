@@ -6,17 +6,9 @@ import sys
 
 import pytest
 
-HEAVY = set("torch brevitas sentence_transformers dv_processing numba matplotlib scipy sklearn h5py".split())
-    "torch",
-    "brevitas",
-    "sentence_transformers",
-    "dv_processing",
-    "numba",
-    "matplotlib",
-    "scipy",
-    "sklearn",
-    "h5py",
-}
+HEAVY = set(
+    ["torch", "brevitas", "sentence_transformers", "dv_processing", "numba", "matplotlib", "scipy", "sklearn", "h5py"]
+)
 
 
 def modules_after(statement: str) -> set[str]:
