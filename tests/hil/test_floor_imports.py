@@ -6,9 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = set(
-    ["torch", "brevitas", "sentence_transformers", "dv_processing", "numba", "matplotlib", "scipy", "sklearn", "h5py"]
-)
+HEAVY = {"torch", "brevitas", "sentence_transformers", "dv_processing", "numba", "matplotlib", "scipy", "h5py"}
 
 
 def modules_after(statement: str) -> set[str]:
