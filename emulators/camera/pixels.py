@@ -1,0 +1,216 @@
+"""An event camera as a recipe, and one exposure of it as the state of its pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emulators.camera.frames import Frame, Luminance, Scene, grey_levels
+from emulators.camera.parameters import CameraParameters
+from hil import rng as random
+from hil.errors import InvalidValueError
+from hil.types import EventBatch, Float32Array, Geometry
+
+__all__ = ["Camera", "CameraSource", "Exposure"]
+
+LINEAR_BELOW = 20.0
+"""Grey level under which v2e's lin-log mapping is linear, so that 8-bit steps in the dark make no storm."""
+DARK, WHITE = 20.0, 275.0
+"""Bandwidth and noise follow (grey + 20) / 275, v2e's rescaled intensity."""
+SHOT_NOISE_IN_WHITE = 0.25
+"""Noise rate in white light, relative to the dark (v2e's SHOT_NOISE_INTEN_FACTOR)."""
+MISMATCH_FLOOR = 0.01
+"""No threshold is lower than this, however large the mismatch."""
+LONGEST_INTERVAL_US = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """An event camera: the same pictures give the same events, every time.
+
+    Attributes:
+        geometry: Size of the sensor.
+        parameters: Its pixels.
+        seed: Decides mismatch and noise.
+
+    Example:
+        >>> import numpy as np
+        >>> from hil.types import Geometry
+        >>> camera = Camera(Geometry(2, 1), CameraParameters.ideal(), seed=0)
+        >>> events = camera.record([(0, np.full((1, 2), 0.2)), (1000, np.array([[0.2, 0.5]]))])
+        >>> events.x.tolist(), events.p.tolist()
+        ([1, 1, 1, 1], [True, True, True, True])
+    """
+
+    geometry: Geometry
+    parameters: CameraParameters = field(default_factory=CameraParameters)
+    seed: int = 0
+
+    def expose(self) -> Exposure:
+        """Return the camera switched on: pixels at rest, waiting for a first picture."""
+        return Exposure(self.geometry, self.parameters, seed=self.seed)
+
+    def stream(self, frames: Iterable[Frame | tuple[int, Luminance]]) -> Iterator[EventBatch]:
+        """Yield the events between each two pictures, in time order; a batch may be empty.
+
+        Raises:
+            InvalidValueError: A picture is not after the one before, or is no picture of this sensor.
+        """
+        exposure = self.expose()
+        for t_us, luminance in frames:
+            yield exposure.see(luminance, t_us)
+
+    def record(self, frames: Iterable[Frame | tuple[int, Luminance]]) -> EventBatch:
+        """Return all events of a sequence of pictures."""
+        return EventBatch.concatenate(list(self.stream(frames)))
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSource:
+    """A camera in front of a scene: an event source that starts over whenever it is iterated.
+
+    Attributes:
+        scene: What it looks at; its size is the sensor's.
+        parameters: The camera's pixels.
+        seed: Decides mismatch and noise.
+    """
+
+    scene: Scene
+    parameters: CameraParameters = field(default_factory=CameraParameters)
+    seed: int = 0
+
+    @property
+    def geometry(self) -> Geometry:
+        """Size of the sensor."""
+        return self.scene.geometry
+
+    def __iter__(self) -> Iterator[EventBatch]:
+        """Yield the events between each two pictures where there are any."""
+        camera = Camera(self.scene.geometry, self.parameters, self.seed)
+        return (batch for batch in camera.stream(self.scene.frames()) if len(batch))
+
+
+class Exposure:
+    """The pixels of a camera that is switched on; each picture moves them on."""
+
+    def __init__(self, geometry: Geometry, parameters: CameraParameters, *, seed: int) -> None:
+        n_pixels = geometry.width * geometry.height
+        fixed = random.stream(seed, "camera", "mismatch")
+        self._geometry = geometry
+        self._parameters = parameters
+        self._rng = random.stream(seed, "camera", "noise")
+        self._threshold_on = _mismatched(parameters.threshold_on, parameters, n_pixels, fixed)
+        self._threshold_off = _mismatched(parameters.threshold_off, parameters, n_pixels, fixed)
+        spread = np.power(10.0, parameters.noise_spread_decades * fixed.standard_normal(n_pixels))
+        self._shot_hz = spread * parameters.shot_noise_rate_hz
+        hot = fixed.random(n_pixels) < parameters.hot_pixel_share
+        leak_hz = np.where(hot, parameters.hot_pixel_rate_hz, spread * parameters.leak_rate_hz)
+        self._leak_per_us = (leak_hz * self._threshold_on * 1e-6).astype(np.float32)
+        resting = fixed.random(n_pixels) * (leak_hz > 0)  # leaking pixels have been at it since they were switched on
+        self._level = (resting * self._threshold_on).astype(np.float32)
+        self._held_us = np.zeros(n_pixels, np.float32)
+        self._events = np.empty(n_pixels, np.uint64)
+        self._t_us: int | None = None
+
+    def see(self, luminance: Luminance, t_us: int) -> EventBatch:
+        """Return the events since the last picture; none on the first, which only sets the pixels to rest.
+
+        Args:
+            luminance: (height, width) uint8 with 255 as white, or floating point with 1.0 as white.
+            t_us: When, after the last picture.
+
+        Returns:
+            Events from the last picture's time to before this one's, each at its own microsecond.
+
+        Raises:
+            InvalidValueError: The time does not go on, or this is no picture of the sensor.
+        """
+        grey = grey_levels(luminance, self._geometry)
+        log_light = _lin_log(grey)
+        if self._t_us is None:
+            self._light, self._seen, self._t_us = log_light, log_light.copy(), t_us
+            return EventBatch.empty()
+        start_us, dt_us = self._t_us, t_us - self._t_us
+        if not 0 < dt_us <= LONGEST_INTERVAL_US:
+            raise InvalidValueError(
+                f"a picture must be 1 us to 35 min after the last, but {t_us} us is {dt_us} us after"
+            )
+        change = self._photoreceptor(grey, log_light, dt_us)
+        self._t_us = t_us
+        return self._fire(grey, change, start_us, dt_us)
+
+    def _photoreceptor(self, grey: Float32Array, log_light: Float32Array, dt_us: int) -> Float32Array:
+        """Return how far each pixel's output moves, leak included."""
+        from emulators.camera.kernel import follow
+
+        before = self._seen.copy()
+        if self._parameters.cutoff_hz > 0:
+            rate = (grey + np.float32(DARK)) * np.float32(
+                2 * math.pi * self._parameters.cutoff_hz * dt_us * 1e-6 / WHITE
+            )
+            follow(log_light, self._light, np.exp(-rate), rate, self._seen)
+        else:
+            self._seen[:] = log_light
+        self._light = log_light
+        change: Float32Array = self._seen - before + self._leak_per_us * np.float32(dt_us)
+        return change
+
+    def _fire(self, grey: Float32Array, change: Float32Array, start_us: int, dt_us: int) -> EventBatch:
+        from emulators.camera.kernel import advance, sort_by_time, unpack
+
+        noise_at, noise_kind = self._shot_noise(grey, dt_us)
+        self._events, count = advance(
+            change,
+            self._level,
+            self._held_us,
+            self._threshold_on,
+            self._threshold_off,
+            noise_at,
+            noise_kind,
+            self._geometry.width,
+            dt_us,
+            self._parameters.refractory_us,
+            self._events,
+        )
+        packed = sort_by_time(self._events, count, np.empty(count, np.uint64), dt_us)
+        return EventBatch.unchecked(*unpack(packed, start_us))
+
+    def _shot_noise(self, grey: Float32Array, dt_us: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw noise events of all pixels at once: a Poisson process over pixels and time, thinned by each one's rate.
+
+        Returns:
+            (n_noise + 1,) pixel plus fraction of the interval, increasing, ending in a sentinel; (n_noise,) 1 for ON.
+        """
+        nominal = np.array([self._parameters.threshold_on, self._parameters.threshold_off])
+        n_pixels = len(grey)
+        lowest = np.array([self._threshold_on.min(), self._threshold_off.min()])
+        bound_hz = float(self._shot_hz.max() / 2 * (nominal / lowest).sum())
+        candidates = self._rng.poisson(bound_hz * dt_us * 1e-6 * n_pixels)
+        at = np.sort(self._rng.random(candidates)) * n_pixels
+        pixel = at.astype(np.int64)
+        light = (grey[pixel] + DARK) / WHITE
+        half_hz = self._shot_hz[pixel] / 2 * (1.0 - (1.0 - SHOT_NOISE_IN_WHITE) * light)
+        on_hz = half_hz * nominal[0] / self._threshold_on[pixel]
+        both_hz = on_hz + half_hz * nominal[1] / self._threshold_off[pixel]
+        rank = self._rng.random(candidates) * bound_hz
+        real = rank < both_hz
+        return np.append(at[real], np.inf), (rank < on_hz)[real].astype(np.int8)
+
+
+def _mismatched(nominal: float, parameters: CameraParameters, n_pixels: int, rng: np.random.Generator) -> Float32Array:
+    drawn = nominal + parameters.threshold_mismatch * rng.standard_normal(n_pixels)
+    return np.maximum(drawn, MISMATCH_FLOOR).astype(np.float32)
+
+
+def _lin_log(grey: Float32Array) -> Float32Array:
+    """Return v2e's lin-log: ln(grey), and a straight line to 0 below grey level 20."""
+    bent = np.minimum(grey, np.float32(LINEAR_BELOW))
+    bent -= np.float32(LINEAR_BELOW)
+    bent *= np.float32(math.log(LINEAR_BELOW) / LINEAR_BELOW)
+    logarithm = np.maximum(grey, np.float32(LINEAR_BELOW))
+    np.log(logarithm, out=logarithm)
+    logarithm += bent
+    return logarithm

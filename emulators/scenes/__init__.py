@@ -1,0 +1,1 @@
+"""Scenes to drive the camera model, and labelled recordings made of them."""
