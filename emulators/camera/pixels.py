@@ -106,6 +106,9 @@ class Exposure:
         self._threshold_off = _mismatched(parameters.threshold_off, parameters, n_pixels, fixed)
         spread = np.power(10.0, parameters.noise_spread_decades * fixed.standard_normal(n_pixels))
         self._shot_hz = spread * parameters.shot_noise_rate_hz
+        self._shot_bound_hz = float(
+            self._shot_hz.max() * _most_often(self._threshold_on, self._threshold_off, parameters)
+        )
         hot = fixed.random(n_pixels) < parameters.hot_pixel_share
         leak_hz = np.where(hot, parameters.hot_pixel_rate_hz, spread * parameters.leak_rate_hz)
         self._leak_per_us = (leak_hz * self._threshold_on * 1e-6).astype(np.float32)
@@ -184,17 +187,14 @@ class Exposure:
         Returns:
             (n_noise + 1,) pixel plus fraction of the interval, increasing, ending in a sentinel; (n_noise,) 1 for ON.
         """
-        nominal = np.array([self._parameters.threshold_on, self._parameters.threshold_off])
-        n_pixels = len(grey)
-        lowest = np.array([self._threshold_on.min(), self._threshold_off.min()])
-        bound_hz = float(self._shot_hz.max() / 2 * (nominal / lowest).sum())
-        candidates = self._rng.poisson(bound_hz * dt_us * 1e-6 * n_pixels)
-        at = np.sort(self._rng.random(candidates)) * n_pixels
+        bound_hz = self._shot_bound_hz
+        candidates = self._rng.poisson(bound_hz * dt_us * 1e-6 * len(grey))
+        at = np.sort(self._rng.random(candidates)) * len(grey)
         pixel = at.astype(np.int64)
         light = (grey[pixel] + DARK) / WHITE
         half_hz = self._shot_hz[pixel] / 2 * (1.0 - (1.0 - SHOT_NOISE_IN_WHITE) * light)
-        on_hz = half_hz * nominal[0] / self._threshold_on[pixel]
-        both_hz = on_hz + half_hz * nominal[1] / self._threshold_off[pixel]
+        on_hz = half_hz * self._parameters.threshold_on / self._threshold_on[pixel]
+        both_hz = on_hz + half_hz * self._parameters.threshold_off / self._threshold_off[pixel]
         rank = self._rng.random(candidates) * bound_hz
         real = rank < both_hz
         return np.append(at[real], np.inf), (rank < on_hz)[real].astype(np.int8)
@@ -203,6 +203,11 @@ class Exposure:
 def _mismatched(nominal: float, parameters: CameraParameters, n_pixels: int, rng: np.random.Generator) -> Float32Array:
     drawn = nominal + parameters.threshold_mismatch * rng.standard_normal(n_pixels)
     return np.maximum(drawn, MISMATCH_FLOOR).astype(np.float32)
+
+
+def _most_often(on: Float32Array, off: Float32Array, parameters: CameraParameters) -> float:
+    """Return how much more often than nominal the most sensitive pixel fires from shot noise in the dark."""
+    return float(parameters.threshold_on / on.min() + parameters.threshold_off / off.min()) / 2
 
 
 def _lin_log(grey: Float32Array) -> Float32Array:

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from emulators.camera import Camera, CameraParameters, Frame
-from emulators.scenes.motion import Saccades
+from emulators.scenes.motion import Saccades, shifted
 from hil import rng as random
 from hil.errors import InvalidValueError, MissingDependencyError
 from hil.types import EventBatch, Float64Array, Geometry, Int64Array
@@ -26,6 +26,8 @@ DURATION_US = 315_000
 HELD_OUT_FROM = 1497
 """Digits from this index on are for showing and testing; those before it are for training."""
 FRAME_US = 1000
+FINE = 3
+MARGIN_PX = 6
 
 SENSOR = CameraParameters(
     threshold_on=0.2,
@@ -118,30 +120,30 @@ class DigitScene:
 
     def frames(self) -> Iterator[Frame]:
         """Yield a picture each millisecond."""
-        from scipy.ndimage import spline_filter
-
-        spline = spline_filter(np.pad(self.image, 4), order=3)
         times_us = np.arange(0, DURATION_US + 1, FRAME_US)
-        for t_us, position in zip(times_us, self.path.at(times_us.astype(float), scale=self.style.sweep), strict=True):
-            yield Frame(int(t_us), self._picture(spline, position))
+        positions_px = self.path.at(times_us.astype(float), scale=self.style.sweep)
+        drawing = self._drawing()
+        for t_us, picture in zip(times_us.tolist(), shifted(drawing, positions_px, GEOMETRY, FINE), strict=True):
+            yield Frame(t_us, picture)
 
-    def _picture(self, spline: Float64Array, position_px: Float64Array) -> Float64Array:
+    def _drawing(self) -> Float64Array:
+        """Return the digit on paper, centred, FINE points to a pixel."""
         from scipy.ndimage import affine_transform
 
         style = self.style
-        across, down = style.cell_px
+        size = FINE * (GEOMETRY.height + 2 * MARGIN_PX)
         cos, sin = np.cos(style.turn_rad), np.sin(style.turn_rad)
-        turned = np.array([[cos, sin], [-sin, cos]])  # rows are (y, x), y down
-        written = np.diag([1 / down, 1 / across]) @ np.array([[1.0, 0.0], [style.slant, 1.0]]) @ turned
-        centre = np.array([GEOMETRY.height - 1, GEOMETRY.width - 1]) / 2
-        centre = centre + position_px[::-1] + np.array(style.shift_px[::-1])
-        middle = (np.array(spline.shape) - 1) / 2
-        ink = affine_transform(
-            spline, written, middle - written @ centre, (GEOMETRY.height, GEOMETRY.width), order=3, prefilter=False
-        )
+        turned = np.array([[cos, sin], [-sin, cos]])  # rows and columns are (y, x), y down
+        slanted = np.array([[1.0, 0.0], [style.slant, 1.0]])
+        across, down = style.cell_px
+        to_cells = np.diag([1 / down, 1 / across]) @ slanted @ turned / FINE
+        cells = np.pad(self.image, 4)
+        middle = (np.array(cells.shape) - 1) / 2
+        centre = (size - 1) / 2 + FINE * np.array(style.shift_px[::-1])
+        ink = affine_transform(cells, to_cells, middle - to_cells @ centre, (size, size), order=3)
         edge = 1.0 / (1.0 + np.exp((style.boldness - ink) * 10.0))
-        picture: Float64Array = 1.0 - (1.0 - style.ink) * edge
-        return picture
+        drawing: Float64Array = 1.0 - (1.0 - style.ink) * edge
+        return drawing
 
 
 def recording(
