@@ -34,7 +34,7 @@ class Camera:
     Attributes:
         geometry: Size of the sensor.
         parameters: Its pixels.
-        seed: Decides mismatch and noise.
+        seed: Decides which camera it is: the mismatch of its pixels, and with the take, their noise.
 
     Example:
         >>> import numpy as np
@@ -49,23 +49,27 @@ class Camera:
     parameters: CameraParameters = field(default_factory=CameraParameters)
     seed: int = 0
 
-    def expose(self) -> Exposure:
+    def expose(self, *, take: int = 0) -> Exposure:
         """Return the camera switched on: pixels at rest, waiting for a first picture."""
-        return Exposure(self.geometry, self.parameters, seed=self.seed)
+        return Exposure(self.geometry, self.parameters, seed=self.seed, take=take)
 
-    def stream(self, frames: Iterable[Frame | tuple[int, Luminance]]) -> Iterator[EventBatch]:
+    def stream(self, frames: Iterable[Frame | tuple[int, Luminance]], *, take: int = 0) -> Iterator[EventBatch]:
         """Yield the events between each two pictures, in time order; a batch may be empty.
+
+        Args:
+            frames: Pictures and their times, in order.
+            take: Tells recordings of one camera apart; each take has noise of its own.
 
         Raises:
             InvalidValueError: A picture is not after the one before, or is no picture of this sensor.
         """
-        exposure = self.expose()
+        exposure = self.expose(take=take)
         for t_us, luminance in frames:
             yield exposure.see(luminance, t_us)
 
-    def record(self, frames: Iterable[Frame | tuple[int, Luminance]]) -> EventBatch:
-        """Return all events of a sequence of pictures."""
-        return EventBatch.concatenate(list(self.stream(frames)))
+    def record(self, frames: Iterable[Frame | tuple[int, Luminance]], *, take: int = 0) -> EventBatch:
+        """Return all events of a sequence of pictures; see ``stream``."""
+        return EventBatch.concatenate(list(self.stream(frames, take=take)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +100,12 @@ class CameraSource:
 class Exposure:
     """The pixels of a camera that is switched on; each picture moves them on."""
 
-    def __init__(self, geometry: Geometry, parameters: CameraParameters, *, seed: int) -> None:
+    def __init__(self, geometry: Geometry, parameters: CameraParameters, *, seed: int, take: int = 0) -> None:
         n_pixels = geometry.width * geometry.height
         fixed = random.stream(seed, "camera", "mismatch")
         self._geometry = geometry
         self._parameters = parameters
-        self._rng = random.stream(seed, "camera", "noise")
+        self._rng = random.stream(seed, "camera", "noise", take)
         self._threshold_on = _mismatched(parameters.threshold_on, parameters, n_pixels, fixed)
         self._threshold_off = _mismatched(parameters.threshold_off, parameters, n_pixels, fixed)
         spread = np.power(10.0, parameters.noise_spread_decades * fixed.standard_normal(n_pixels))
@@ -112,7 +116,7 @@ class Exposure:
         hot = fixed.random(n_pixels) < parameters.hot_pixel_share
         leak_hz = np.where(hot, parameters.hot_pixel_rate_hz, spread * parameters.leak_rate_hz)
         self._leak_per_us = (leak_hz * self._threshold_on * 1e-6).astype(np.float32)
-        resting = fixed.random(n_pixels) * (leak_hz > 0)  # leaking pixels have been at it since they were switched on
+        resting = self._rng.random(n_pixels) * (leak_hz > 0)  # leaking pixels were switched on long ago
         self._level = (resting * self._threshold_on).astype(np.float32)
         self._held_us = np.zeros(n_pixels, np.float32)
         self._events = np.empty(n_pixels, np.uint64)
