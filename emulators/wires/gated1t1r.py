@@ -1,0 +1,147 @@
+"""Arrays whose inputs gate their rows: every column is a ladder of its own, solved exactly for whole batches at once.
+
+Only driven rows conduct, so a bit line between two driven rows is one resistor. From the far end, a column is a
+Norton source ``j / q`` with admittance ``p / q``; a cell ``g`` at voltage ``v`` and a resistor ``r`` change it by
+
+    p += g q,   j += g v q      then      q += r p
+
+which needs neither a division nor a subtraction. Numerator and denominator are scaled back now and then, long before
+they could overflow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from emulators.wires.values import Wires
+from hil.types import Float64Array, Int64Array
+
+__all__ = ["column_currents", "solve_gated"]
+
+LARGE_GROWTH = 1e9
+"""Above this product of wire resistance, conductance and rows, numerators are scaled back after every row."""
+
+
+def column_currents(g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires) -> Float64Array:
+    """Return the (n, columns) column currents of a gated array.
+
+    Args:
+        g_siemens: (rows, columns), checked.
+        voltage_volt: (n, rows), checked; 0 leaves a row's cells open.
+        wires: Of topology ``gated1t1r``.
+    """
+    every = 1 if wires.r_last_ohm * g_siemens.shape[0] * g_siemens.max() > LARGE_GROWTH else 16
+    currents: Float64Array = _columns(g_siemens, voltage_volt, wires.r_bit_line_ohm, wires.r_last_ohm, every)
+    return currents
+
+
+def solve_gated(
+    g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Return (n, columns) column currents, (n, rows) row currents and (n, rows, columns) device voltages.
+
+    The device voltage of an open cell is what its access transistor blocks: 0 minus the bit line.
+    Arguments as ``column_currents``.
+    """
+    across: Float64Array = _voltages(g_siemens, voltage_volt, wires.r_bit_line_ohm, wires.r_last_ohm)
+    conducting = np.where(voltage_volt != 0, 1.0, 0.0)
+    row = np.einsum("ij,nij->ni", g_siemens, across) * conducting
+    return column_currents(g_siemens, voltage_volt, wires), row, across
+
+
+@njit(cache=True, fastmath={"contract"})
+def _columns(g: Float64Array, voltage: Float64Array, r: float, r_last: float, every: int) -> Float64Array:
+    out = np.zeros((voltage.shape[0], g.shape[1]))
+    p, q, j = np.empty(g.shape[1]), np.empty(g.shape[1]), np.empty(g.shape[1])
+    for s in range(voltage.shape[0]):
+        driven = np.flatnonzero(voltage[s])
+        if driven.size == 0:
+            continue
+        wire = _wires_below(driven, g.shape[0], r, r_last)
+        p[:], q[:], j[:] = 0.0, 1.0, 0.0
+        if np.all(voltage[s, driven] == voltage[s, driven[0]]):
+            _descend_common(g, driven, wire, every, p, q)
+            out[s] = voltage[s, driven[0]] * p / q
+        else:
+            _descend(g, voltage[s], driven, wire, every, p, q, j)
+            out[s] = j / q
+    return out
+
+
+@njit(cache=True, fastmath={"contract"})
+def _descend_common(
+    g: Float64Array, driven: Int64Array, wire: Float64Array, every: int, p: Float64Array, q: Float64Array
+) -> None:
+    """Walk down the columns when all driven rows share one voltage: j is that voltage times p."""
+    for d in range(driven.size):
+        row, below = g[driven[d]], wire[d]
+        for k in range(row.size):
+            p[k] += row[k] * q[k]
+            q[k] += below * p[k]
+        if d % every == every - 1:
+            for k in range(row.size):
+                p[k] /= q[k]
+                q[k] = 1.0
+
+
+@njit(cache=True, fastmath={"contract"})
+def _descend(
+    g: Float64Array,
+    voltage: Float64Array,
+    driven: Int64Array,
+    wire: Float64Array,
+    every: int,
+    p: Float64Array,
+    q: Float64Array,
+    j: Float64Array,
+) -> None:
+    for d in range(driven.size):
+        row, below, v = g[driven[d]], wire[d], voltage[driven[d]]
+        for k in range(row.size):
+            gained = row[k] * q[k]
+            p[k] += gained
+            j[k] += gained * v
+            q[k] += below * p[k]
+        if d % every == every - 1:
+            for k in range(row.size):
+                p[k] /= q[k]
+                j[k] /= q[k]
+                q[k] = 1.0
+
+
+@njit(cache=True)
+def _wires_below(driven: Int64Array, rows: int, r: float, r_last: float) -> Float64Array:
+    """Ohm between each driven row and the next one, or the end of the column."""
+    wire = np.empty(driven.size)
+    for d in range(driven.size - 1):
+        wire[d] = (driven[d + 1] - driven[d]) * r
+    wire[-1] = (rows - 1 - driven[-1]) * r + r_last
+    return wire
+
+
+@njit(cache=True)
+def _voltages(g: Float64Array, voltage: Float64Array, r: float, r_last: float) -> Float64Array:
+    rows, columns = g.shape
+    across = np.empty((voltage.shape[0], rows, columns))
+    source, admittance = np.empty((rows, columns)), np.empty((rows, columns))
+    for s in range(voltage.shape[0]):
+        _norton(g, voltage[s], r, source, admittance)
+        for k in range(columns):
+            below, segment = 0.0, r_last
+            for i in range(rows - 1, -1, -1):
+                below = (below + segment * source[i, k]) / (1.0 + segment * admittance[i, k])
+                across[s, i, k] = voltage[s, i] - below
+                segment = r
+    return across
+
+
+@njit(cache=True)
+def _norton(g: Float64Array, voltage: Float64Array, r: float, source: Float64Array, admittance: Float64Array) -> None:
+    """Fill what every column down to row i looks like from its bit-line node there."""
+    for i in range(g.shape[0]):
+        for k in range(g.shape[1]):
+            gate = g[i, k] if voltage[i] != 0.0 else 0.0
+            damp = 1.0 + r * admittance[i - 1, k] if i > 0 else 1.0
+            admittance[i, k] = gate + (admittance[i - 1, k] / damp if i > 0 else 0.0)
+            source[i, k] = gate * voltage[i] + (source[i - 1, k] / damp if i > 0 else 0.0)
