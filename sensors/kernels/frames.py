@@ -1,0 +1,179 @@
+"""Turns events into stacks of images: counts, voxel grids, rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.errors import InvalidValueError
+from hil.network import LastWindow
+from hil.types import BoolArray, EventBatch, Float32Array, Float64Array, Geometry, Int64Array, UInt16Array
+from sensors.kernels.columns import check_inside, count_borders, refuse_huge, time_borders
+from sensors.kernels.compiling import compiled
+
+__all__ = ["Int16Array", "event_rate", "to_frame", "to_voxel_grid"]
+
+Int16Array: TypeAlias = npt.NDArray[np.int16]
+
+
+def to_frame(
+    events: EventBatch,
+    geometry: Geometry,
+    *,
+    time_window_us: int | None = None,
+    event_count: int | None = None,
+    n_time_bins: int | None = None,
+    n_event_bins: int | None = None,
+    last: LastWindow = "half",
+    out: Int16Array | None = None,
+) -> Int16Array:
+    """Count the events of each pixel and polarity in parts of the stream, divided in exactly one of four ways.
+
+    As ``tonic.transforms.ToFrame``, except that counts saturate at 32767 where Tonic's wrap around to negative, and
+    that the end of the stream follows a stated rule where Tonic loses events: with ``n_time_bins`` its last event
+    and up to ``n_time_bins`` microseconds, with ``n_event_bins`` the remainder, and with a time window the last event
+    of a stream whose span is a multiple of the window. Ours belong to the last bin.
+
+    Args:
+        events: In time order.
+        geometry: Size of the sensor.
+        time_window_us: Length of each frame; frames tile the stream from its first event.
+        event_count: Events in each frame.
+        n_time_bins: Frames of equal time, as a histogram's bins: half open, the last one closed.
+        n_event_bins: Frames of equal count, give or take one.
+        last: What becomes of the stretch after the last full ``time_window_us`` or ``event_count``.
+        out: (n, 2, height, width) int16 to use instead of allocating; its first ``n_frames`` are overwritten.
+
+    Returns:
+        (n_frames, 2, height, width) int16 counts, OFF first.
+
+    Raises:
+        InvalidValueError: Not exactly one division is given, an event lies outside, or ``out`` is too small.
+    """
+    check_inside(events, geometry)
+    pixels = 2 * geometry.height * geometry.width
+    ways: dict[str, tuple[int | None, Callable[[int], Int64Array]]] = {
+        "time_window_us": (time_window_us, lambda n: time_borders(events, n, last, values_per_window=pixels)),
+        "event_count": (event_count, lambda n: count_borders(events, n, last)),
+        "n_time_bins": (n_time_bins, lambda n: _time_bin_borders(events, n)),
+        "n_event_bins": (n_event_bins, lambda n: _event_bin_borders(events, n)),
+    }
+    given = [(name, size, divide) for name, (size, divide) in ways.items() if size is not None]
+    if len(given) != 1:
+        message = f"frames are divided by exactly one of {', '.join(ways)}, but got {[name for name, *_ in given]}"
+        raise InvalidValueError(message)
+    _, size, divide = given[0]
+    borders = divide(size)
+    frames = _frames(out, (len(borders) - 1, 2, geometry.height, geometry.width))
+    _count(events.x, events.y, events.p, borders, frames)
+    return frames
+
+
+def _frames(out: Int16Array | None, shape: tuple[int, int, int, int]) -> Int16Array:
+    refuse_huge(int(np.prod(shape, dtype=object)))
+    if out is None:
+        return np.zeros(shape, np.int16)
+    if out.dtype != np.int16 or out.shape[1:] != shape[1:] or len(out) < shape[0] or not out.flags.c_contiguous:
+        message = f"out must be contiguous int16 of at least {shape}, but is {out.dtype} {out.shape}"
+        raise InvalidValueError(message)
+    frames = out[: shape[0]]
+    frames[...] = 0
+    return frames
+
+
+def _time_bin_borders(events: EventBatch, n_bins: int) -> Int64Array:
+    _check_bins(n_bins)
+    if not len(events):
+        return np.zeros(n_bins + 1, np.int64)
+    start_us, span_us = int(events.t[0]), int(events.t[-1]) - int(events.t[0])
+    borders_us = [start_us + -(-span_us * k // n_bins) for k in range(1, n_bins)]
+    inner = np.searchsorted(events.t, np.array(borders_us, np.int64), side="left")
+    return np.concatenate([[0], inner, [len(events)]]).astype(np.int64)
+
+
+def _event_bin_borders(events: EventBatch, n_bins: int) -> Int64Array:
+    _check_bins(n_bins)
+    return np.array([len(events) * k // n_bins for k in range(n_bins + 1)], np.int64)
+
+
+def _check_bins(n_bins: int) -> None:
+    if n_bins < 1:
+        message = f"frames need at least 1 bin, but got {n_bins}"
+        raise InvalidValueError(message)
+    refuse_huge(n_bins)
+
+
+@compiled
+def _count(x: UInt16Array, y: UInt16Array, p: BoolArray, borders: Int64Array, frames: Int16Array) -> None:
+    for k in range(len(borders) - 1):
+        frame = frames[k]
+        for i in range(borders[k], borders[k + 1]):
+            polarity = np.uint8(p[i])
+            count = frame[polarity, y[i], x[i]]
+            frame[polarity, y[i], x[i]] = count + np.int16(count < 32767)
+
+
+def to_voxel_grid(
+    events: EventBatch, geometry: Geometry, *, n_time_bins: int = 10, out: Float32Array | None = None
+) -> Float32Array:
+    """Spread each event's polarity over the two nearest of equally spaced points in time.
+
+    An event at ``t`` lies at ``(n_time_bins - 1) (t - t_first) / (t_last - t_first)`` and its sign, +1 or -1, is
+    shared linearly between the points around it: Zhu et al., "Unsupervised event-based learning of optical flow, depth,
+    and egomotion", CVPR 2019, eq. 1. Signs are conserved: the grid's sum is ON minus OFF.
+    ``tonic.transforms.ToVoxelGrid`` cites the same paper but scales by ``n_time_bins``, so that what lies after its
+    last point is lost, and it counts OFF events as ON when polarity is boolean.
+
+    Args:
+        events: In time order.
+        geometry: Size of the sensor.
+        n_time_bins: Points in time.
+        out: (n_time_bins, 1, height, width) float32 to overwrite instead of allocating.
+
+    Returns:
+        (n_time_bins, 1, height, width) float32.
+
+    Raises:
+        InvalidValueError: An event lies outside, ``n_time_bins`` is below 1, or ``out`` has another shape.
+    """
+    check_inside(events, geometry)
+    _check_bins(n_time_bins)
+    shape = (n_time_bins, 1, geometry.height, geometry.width)
+    refuse_huge(int(np.prod(shape, dtype=object)))
+    grid = np.zeros(shape, np.float32) if out is None else out
+    if grid.shape != shape or grid.dtype != np.float32 or not grid.flags.c_contiguous:
+        message = f"out must be contiguous float32 of {shape}, but is {grid.dtype} {grid.shape}"
+        raise InvalidValueError(message)
+    if out is not None:
+        grid[...] = 0
+    if len(events):
+        span_us = int(events.t[-1]) - int(events.t[0])
+        _spread(events.t, events.x, events.y, events.p, (n_time_bins - 1) / max(1, span_us), grid)
+    return grid
+
+
+@compiled
+def _spread(
+    t: Int64Array, x: UInt16Array, y: UInt16Array, p: BoolArray, points_per_us: float, grid: Float32Array
+) -> None:
+    last = len(grid) - 1
+    for i in range(len(t)):
+        position = (t[i] - t[0]) * points_per_us
+        point = min(int(position), last)
+        right = np.float32(position - point)
+        sign = np.float32(1) if p[i] else np.float32(-1)
+        grid[point, 0, y[i], x[i]] += sign * (np.float32(1) - right)
+        grid[min(point + 1, last), 0, y[i], x[i]] += sign * right
+
+
+def event_rate(events: EventBatch, *, time_window_us: int, last: LastWindow = "drop") -> Float64Array:
+    """Return (n_windows,) events per second in windows that tile the stream from its first event.
+
+    The last partial window is dropped by default, because its rate would be underestimated; a stream shorter than one
+    window has the rate of the whole window.
+    """
+    borders = time_borders(events, time_window_us, last)
+    return np.diff(borders) / (time_window_us * 1e-6)
