@@ -1,1 +1,32 @@
 """Sensors: readers, writers, windows and features of event streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil.registry import open_recording
+
+if TYPE_CHECKING:
+    from hil.ports import Recording
+
+__all__ = ["open"]
+
+
+def open(
+    path: str | Path, *, format_name: str | None = None, options: Mapping[str, str] | None = None, salvage: bool = False
+) -> Recording:
+    """Open a recording by its content, not its name; see ``hil.open_recording``.
+
+    Args:
+        path: The file.
+        format_name: Skip recognition and read it as this format; headerless files need it.
+        options: Settings of the format.
+        salvage: Step over damage and account for it.
+
+    Raises:
+        FormatError: The file is empty or of no known format.
+        DamagedFileError: The file is broken and ``salvage`` is False.
+    """
+    return open_recording(path, format_name=format_name, options=options, salvage=salvage)

@@ -1,0 +1,1 @@
+"""One module per way to store events, each with a ``FORMAT`` that is found by content through ``hil.sources``."""

@@ -1,0 +1,239 @@
+"""AEDAT 4, the recordings of iniVation cameras: read packet by packet with checks, so that damage can be stepped over.
+
+We read the packets ourselves because dv-processing never returns from some broken files.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.errors import DamagedFileError, FormatError
+from hil.registry import refuse_unknown_options
+from sensors.formats import options as option
+from sensors.formats.aedat4_layout import MAX_PACKET_BYTES, VERSION_LINE, Header, decompress, read_header, read_index
+from sensors.formats.aedat4_writer import write
+from sensors.formats.compression import LZ4_MAGIC, ZSTD_MAGIC, PayloadError
+from sensors.formats.flatbuffers import FlatbufferError, root
+from sensors.formats.recording import FileRecording, Layout, Steps
+from sensors.formats.sink import EARLIEST_US, Sink
+from sensors.formats.verdicts import REASONS, SOUND
+
+__all__ = ["FORMAT", "Aedat4", "write"]
+
+EVENT_BYTES = 16
+SCAN_BYTES = 1 << 20
+ABOUT_EVENT_BYTES = 6  # what an event of a real LZ4 recording takes
+
+
+class Aedat4:
+    """The ``SourceFormat`` of AEDAT4 files; option ``stream`` picks one of several event streams."""
+
+    name = "aedat4"
+    about = "AEDAT 4, iniVation DV cameras (.aedat4)"
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Look for the version line."""
+        return head.startswith(VERSION_LINE)
+
+    def open(self, path: Path, *, options: Mapping[str, str], salvage: bool) -> FileRecording:
+        """Open a recording; options: ``stream``."""
+        refuse_unknown_options(options, ["stream"], of=self.name)
+        with path.open("rb") as file:
+            header = read_header(file, path.stat().st_size)
+        if header.has_index and header.packets_end == header.file_bytes and not salvage:
+            message = "the header promises an index of packets beyond the end: the file is cut short"
+            raise DamagedFileError(message, offset_bytes=header.file_bytes)
+        stream = _pick_stream(header, options)
+        layout = Layout(
+            self.name,
+            header.geometries[stream],
+            expected_events=header.file_bytes // ABOUT_EVENT_BYTES,
+        )
+
+        def decode(sink: Sink) -> Steps:
+            with path.open("rb") as file:
+                yield from _Reading(file, header, stream, sink).run()
+
+        return FileRecording(path, layout, decode, salvage=salvage)
+
+
+def _pick_stream(header: Header, options: Mapping[str, str]) -> int:
+    available = sorted(header.geometries)
+    if not available:
+        message = f"the file has no stream of events; its streams: {header.streams or 'none'}"
+        raise FormatError(message)
+    wanted = option.number(options, "stream", available[0], low=0, high=2**31 - 1)
+    if wanted not in available:
+        message = f"stream {wanted} holds no events; streams that do: {available}"
+        raise FormatError(message)
+    return wanted
+
+
+class _Packet(NamedTuple):
+    """One packet as its header describes it."""
+
+    start: int
+    stream: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.start + 8 + self.size
+
+
+class _Reading:
+    """One pass over the packets of a file."""
+
+    def __init__(self, file: BinaryIO, header: Header, stream: int, sink: Sink) -> None:
+        self._file = file
+        self._header = header
+        self._stream = stream
+        self._sink = sink
+        self._index = self._load_index()
+        self._cursor = 0
+
+    def run(self) -> Steps:
+        """Commit packet after packet; raise at damage, or step over it in salvage."""
+        position, end = self._header.packets_start, self._header.packets_end
+        while position < end:
+            try:
+                packet = self._packet_at(position)
+                if packet.stream == self._stream:
+                    self._take(packet)
+                position = packet.end
+            except DamagedFileError as error:
+                if not self._sink.salvage:
+                    raise
+                resumed = self._next_packet(position + 1)
+                self._lose(position, resumed, error)
+                position = resumed
+            yield position
+
+    def _load_index(self) -> npt.NDArray[np.void] | None:
+        if not self._header.has_index:
+            return None
+        try:
+            return read_index(self._file, self._header)
+        except DamagedFileError as error:
+            if not self._sink.salvage:
+                raise
+            length = self._header.file_bytes - self._header.packets_end
+            if length:
+                self._sink.account.add(self._header.packets_end, length, _reason(error), events=0)
+            return None
+
+    def _packet_at(self, position: int) -> _Packet:
+        if self._file.tell() != position:
+            self._file.seek(position)
+        head = self._file.read(8)
+        left = self._header.packets_end - position
+        if len(head) < 8 or left < 8:
+            raise DamagedFileError("the file ends inside a packet header", offset_bytes=position)
+        packet = _Packet(position, *struct.unpack("<ii", head))
+        if packet.stream not in self._header.streams:
+            message = f"a packet names stream {packet.stream}; the file has {sorted(self._header.streams)}"
+            raise DamagedFileError(message, offset_bytes=position)
+        if not 0 < packet.size <= min(left - 8, MAX_PACKET_BYTES):
+            message = f"a packet claims {packet.size} bytes, but {left - 8} are left"
+            raise DamagedFileError(message, offset_bytes=position)
+        return packet
+
+    def _take(self, packet: _Packet) -> None:
+        try:
+            raw = decompress(self._file.read(packet.size), self._header.compression)
+            start, count = root(raw, b"EVTS").vector(0, EVENT_BYTES)
+        except (FlatbufferError, PayloadError) as error:
+            raise DamagedFileError(f"a packet is broken: {error}", offset_bytes=packet.start) from error
+        self._check_count(packet, count)
+        words = np.frombuffer(raw, np.uint32, count=4 * count, offset=start) if count else np.empty(0, np.uint32)
+        if start % 4:
+            words = words.copy()
+        self._unpack(packet, words)
+
+    def _check_count(self, packet: _Packet, count: int) -> None:
+        if self._index is None:
+            return
+        data_start = packet.start + 8
+        if not self._index_has(self._cursor, data_start):
+            self._cursor = int(np.searchsorted(self._index["offset"], data_start))
+        if not self._index_has(self._cursor, data_start) or self._index["events"][self._cursor] != count:
+            message = f"a packet of {count} events is not the one that the index has there"
+            raise DamagedFileError(message, offset_bytes=packet.start)
+        self._cursor += 1
+
+    def _index_has(self, entry: int, data_start: int) -> bool:
+        return self._index is not None and entry < len(self._index) and self._index["offset"][entry] == data_start
+
+    def _unpack(self, packet: _Packet, words: npt.NDArray[np.uint32]) -> None:
+        from sensors.formats.kernels.aedat4 import unpack
+
+        count = words.size // 4
+        room = self._sink.room(count)
+        geometry = self._header.geometries[self._stream]
+        floor_us = EARLIEST_US if self._sink.salvage else self._sink.last_us
+        sound, verdict = unpack(words, geometry.width, geometry.height, floor_us, room.t, room.x, room.y, room.p)
+        if verdict != SOUND:
+            message = f"{REASONS[verdict]} at event {sound} of a packet"
+            raise DamagedFileError(message, offset_bytes=packet.start)
+        if self._sink.salvage:
+            shares = packet.start + np.arange(count + 1) * (8 + packet.size) // max(count, 1)
+            room.offset[:count], room.end[:count] = shares[:-1], shares[1:]
+        self._sink.commit(count)
+
+    def _next_packet(self, position: int) -> int:
+        if self._index is not None:
+            starts = self._index["offset"] - 8
+            after = int(np.searchsorted(starts, position))
+            return int(starts[after]) if after < len(starts) else self._header.packets_end
+        return self._scan(position)
+
+    def _scan(self, position: int) -> int:
+        mark, lead = _mark(self._header.compression)
+        pattern = re.compile(re.escape(mark))
+        while position < self._header.packets_end:
+            self._file.seek(position)
+            window = self._file.read(min(SCAN_BYTES, self._header.packets_end - position))
+            for found in pattern.finditer(window):
+                candidate = position + found.start() - lead
+                if found.start() >= lead and self._plausible(candidate):
+                    return candidate
+            position += max(len(window) - lead - 8, 1) if len(window) == SCAN_BYTES else len(window)
+        return self._header.packets_end
+
+    def _plausible(self, position: int) -> bool:
+        try:
+            self._packet_at(position)
+        except DamagedFileError:
+            return False
+        return True
+
+    def _lose(self, start: int, stop: int, error: DamagedFileError) -> None:
+        events: int | None = None
+        if self._index is not None:
+            inside = (self._index["offset"] - 8 >= start) & (self._index["offset"] - 8 < stop)
+            ours = inside & (self._index["stream"] == self._stream)
+            events = int(self._index["events"][ours].sum())
+        self._sink.account.add(start, stop - start, _reason(error), events=events)
+
+
+def _reason(error: DamagedFileError) -> str:
+    return str(error).partition(" (at byte")[0]
+
+
+def _mark(compression: str) -> tuple[bytes, int]:
+    """Return bytes that every packet has, and how far behind the packet's start they lie."""
+    if compression.startswith("lz4"):
+        return LZ4_MAGIC, 8
+    if compression.startswith("zstd"):
+        return ZSTD_MAGIC, 8
+    return b"\x10\x00\x00\x00EVTS", 12
+
+
+FORMAT = Aedat4()

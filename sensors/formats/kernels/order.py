@@ -1,0 +1,60 @@
+"""Finds which events of a damaged stretch can still be put in one order of time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hil.types import BoolArray, Int64Array
+
+__all__ = ["first_backwards", "longest_ordered"]
+
+
+@njit(cache=True, nogil=True)
+def first_backwards(t: Int64Array, floor_us: int) -> int:
+    """Return the index of the first time below the one before it (or below the floor), or -1."""
+    last = floor_us
+    for i in range(t.size):
+        if t[i] < last:
+            return i
+        last = t[i]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def longest_ordered(t: Int64Array, floor_us: int) -> BoolArray:
+    """Mark a longest never-decreasing choice of events at or after the floor.
+
+    A single wild time, forwards or backwards, then costs only itself and not everything that follows it.
+    Patience sorting with back pointers (Fredman, Discrete Mathematics 11, 1975), O(n log n).
+
+    Args:
+        t: (n_events,) int64 times as stored.
+        floor_us: Time of the last event already handed out.
+
+    Returns:
+        (n_events,) bool, True for the events to keep.
+    """
+    n = t.size
+    tails = np.empty(n, np.int64)
+    before = np.empty(n, np.int64)
+    length = 0
+    for i in range(n):
+        if t[i] < floor_us:
+            continue
+        low, high = 0, length
+        while low < high:
+            middle = (low + high) // 2
+            if t[tails[middle]] <= t[i]:
+                low = middle + 1
+            else:
+                high = middle
+        before[i] = tails[low - 1] if low else -1
+        tails[low] = i
+        length = max(length, low + 1)
+    keep = np.zeros(n, np.bool_)
+    i = tails[length - 1] if length else -1
+    while i >= 0:
+        keep[i] = True
+        i = before[i]
+    return keep
