@@ -1,0 +1,221 @@
+"""One reference, any number of targets, one stream: who departs, where, and what it means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from hil.compare.agreement import Agreement, agree
+from hil.compare.document import comparison_document
+from hil.compare.layers import Divergence, LayerError, compare_layers, first_divergence
+from hil.compare.requirements import Judgement, Requirement
+from hil.compare.table import comparison_table
+from hil.errors import VerificationError
+from hil.loop import LineSettings, Trace, run_line
+from hil.manifest import Manifest, RecordingStamp, make_manifest
+from hil.network import TernaryNetwork
+from hil.ports import Backend
+from hil.progress import OnProgress, ignore_progress
+from hil.registry import open_target
+from hil.types import FeatureBatch
+
+__all__ = ["Comparison", "TargetComparison", "compare"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetComparison:
+    """One target beside the reference.
+
+    Attributes:
+        trace: What the target made of the stream; its layers are gone once they were compared.
+        held_to_exactness: Whether a single differing integer fails it: both it and the reference promise the integer
+            contract.
+        layers: Error of each layer that both traced.
+        divergence: Where it first departs; None if nowhere.
+        agreement: What the departure means.
+        judgements: What became of each requirement.
+    """
+
+    trace: Trace
+    held_to_exactness: bool
+    layers: tuple[LayerError, ...]
+    divergence: Divergence | None
+    agreement: Agreement
+    judgements: tuple[Judgement, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps its promise and meets every requirement."""
+        broken = self.held_to_exactness and self.divergence is not None
+        return not broken and all(judgement.met for judgement in self.judgements)
+
+    @property
+    def verdict(self) -> str:
+        """The same in words."""
+        met = sum(judgement.met for judgement in self.judgements)
+        asked = f"meets {met} of {len(self.judgements)}" if self.judgements else ""
+        if self.held_to_exactness:
+            same = "identical" if self.divergence is None else "differs"
+            return f"{same}, {asked}" if asked else same
+        return asked or "not judged"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Comparison:
+    """A stream on one reference and any number of targets; printing it prints the table.
+
+    Attributes:
+        network: The encoder.
+        features: The windows.
+        settings: What the line did after the substrates.
+        reference: The reference's trace.
+        targets: The others beside it.
+        requirements: What the caller asked of every target.
+        manifest: What the result rests on.
+        started: When it ran, in UTC, ISO 8601.
+        total_s: Wall seconds it took.
+    """
+
+    network: TernaryNetwork
+    features: FeatureBatch
+    settings: LineSettings
+    reference: Trace
+    targets: tuple[TargetComparison, ...]
+    requirements: tuple[Requirement, ...]
+    manifest: Manifest
+    started: str
+    total_s: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every target passed."""
+        return all(target.passed for target in self.targets)
+
+    @property
+    def exit_code(self) -> int:
+        """What a script sees: 0 when every target passed, 1 otherwise."""
+        return 0 if self.passed else VerificationError.exit_code
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the comparison as ``report.json`` holds it; ``docs/report.md`` explains every key."""
+        return comparison_document(self)
+
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{target.trace.target}: {target.verdict}" for target in self.targets)
+        return f"<Comparison of {len(self.features)} windows with {self.reference.target}; {verdicts}>"
+
+    def __str__(self) -> str:
+        return comparison_table(self)
+
+
+def compare(  # noqa: PLR0913  (each answers another question, most have an answer already)
+    features: FeatureBatch,
+    network: TernaryNetwork,
+    reference: str | Backend = "ternary",
+    targets: Sequence[str | Backend] = ("float",),
+    *,
+    seed: int = 0,
+    settings: LineSettings | None = None,
+    requirements: Sequence[Requirement | str] = (),
+    recording: RecordingStamp | None = None,
+    command: str | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Comparison:
+    """Run one stream on a reference and on targets, and lay the traces side by side.
+
+    Args:
+        features: The windows.
+        network: The encoder.
+        reference: A target's name, or a backend.
+        targets: More of them, at least one.
+        seed: Of everything random.
+        settings: What the line does after the substrate.
+        requirements: What every target must meet, as values or as ``gate_agreement=0.95``.
+        recording: Which recording the windows come from, for the manifest.
+        command: The command that repeats the run, for the manifest.
+        on_progress: Called with the windows inferred on all substrates and their total.
+
+    Raises:
+        VerificationError: There is nothing to compare: no windows, or no targets.
+        HilError: A substrate is unknown, missing, or does not fit.
+    """
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    _require_something(features, targets)
+    settings = settings or LineSettings()
+    asked = tuple(Requirement.parse(x) if isinstance(x, str) else x for x in requirements)
+    backends = [(_name(x), open_target(x) if isinstance(x, str) else x) for x in (reference, *targets)]
+    steps = _Steps(len(features), len(backends), on_progress)
+    base = run_line(
+        features, network, backends[0][1], seed=seed, settings=settings, name=backends[0][0], on_progress=steps.next()
+    )
+    compared = []
+    for name, backend in backends[1:]:
+        trace = run_line(
+            features,
+            network,
+            backend,
+            seed=seed,
+            settings=settings,
+            shared=base.embeddings,
+            name=name,
+            on_progress=steps.next(),
+        )
+        compared.append(_lay_beside(base, trace, network, asked))
+    return Comparison(
+        network=network,
+        features=features,
+        settings=settings,
+        reference=replace(base, layers=()),
+        targets=tuple(compared),
+        requirements=asked,
+        manifest=make_manifest(
+            features, network, [name for name, _ in backends], seed=seed, recording=recording, command=command
+        ),
+        started=started,
+        total_s=time.perf_counter() - clock,
+    )
+
+
+def _require_something(features: FeatureBatch, targets: Sequence[str | Backend]) -> None:
+    if not len(features):
+        raise VerificationError("nothing was compared: the recording gives no windows")
+    if not targets:
+        raise VerificationError("nothing was compared: there is a reference, but no target to compare with it")
+
+
+def _name(target: str | Backend) -> str:
+    return target if isinstance(target, str) else target.name
+
+
+def _lay_beside(
+    reference: Trace, trace: Trace, network: TernaryNetwork, requirements: tuple[Requirement, ...]
+) -> TargetComparison:
+    result = TargetComparison(
+        trace=replace(trace, layers=()),
+        held_to_exactness=reference.capabilities.exact and trace.capabilities.exact,
+        layers=compare_layers(reference, trace),
+        divergence=first_divergence(reference, trace, network),
+        agreement=agree(
+            reference, trace, n_captions=len(network.captions.texts) if network.captions is not None else 0
+        ),
+    )
+    return replace(result, judgements=tuple(requirement.judge(result) for requirement in requirements))
+
+
+class _Steps:
+    """Adds the progress of several substrates up to one."""
+
+    def __init__(self, n_windows: int, n_substrates: int, on_progress: OnProgress) -> None:
+        self._n_windows = n_windows
+        self._total = n_windows * n_substrates
+        self._done = -n_windows
+        self._on_progress = on_progress
+
+    def next(self) -> OnProgress:
+        """Return the listener of the next substrate."""
+        self._done += self._n_windows
+        done = self._done
+        return lambda windows, _: self._on_progress(done + windows, self._total)

@@ -1,0 +1,113 @@
+"""Runs many windows through a session in pieces, so that whoever waits sees how far it is.
+
+Noise belongs to the cell and the stream's clock, never to the call, so the cut changes no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hil.errors import InvalidValueError, LinkError
+from hil.network import TernaryNetwork
+from hil.ports import Session
+from hil.progress import OnProgress, ignore_progress
+from hil.types import FeatureBatch, Inference, LayerTrace, Telemetry
+
+__all__ = ["infer", "merge_telemetry"]
+
+WINDOWS_PER_CALL = 256
+SHARES = ("_rate", "_share", "_mean", "_ratio")
+
+
+def infer(
+    session: Session,
+    network: TernaryNetwork,
+    features: FeatureBatch,
+    *,
+    trace: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> Inference:
+    """Return the answer to every window, asked for in batches; each window is inferred at its end.
+
+    Args:
+        session: The programmed substrate.
+        network: What was programmed; answers are checked against its sizes.
+        features: The windows, at least one.
+        trace: Whether to return what each layer computed; a target that cannot say is taken as it is.
+        on_progress: Called with the windows done and their total.
+
+    Raises:
+        InvalidValueError: There are no windows, or they do not fit the network.
+        LinkError: The answer has another shape than the question asks for, or is not finite.
+    """
+    if not len(features) or features.features.shape[1] != network.d_in:
+        message = f"network {network.name!r} takes windows of {network.d_in} values, but got {features.features.shape}"
+        raise InvalidValueError(message)
+    parts, sizes = [], []
+    for start in range(0, len(features), WINDOWS_PER_CALL):
+        window = slice(start, start + WINDOWS_PER_CALL)
+        part = session.infer(features.features[window], t_us=features.t_end_us[window], trace=trace)
+        _check(part, network, n=len(features.features[window]))
+        parts.append(part)
+        sizes.append(len(part.outputs))
+        on_progress(sum(sizes), len(features))
+    return Inference(
+        outputs=np.concatenate([part.outputs for part in parts]),
+        telemetry=merge_telemetry([part.telemetry for part in parts], sizes),
+        layers=_join([part.layers for part in parts]),
+    )
+
+
+def _check(answer: Inference, network: TernaryNetwork, *, n: int) -> None:
+    if answer.outputs.shape != (n, network.d_out):
+        raise LinkError(f"{n} windows have outputs {(n, network.d_out)}, but the target gave {answer.outputs.shape}")
+    if not np.isfinite(answer.outputs).all():
+        raise LinkError(
+            f"outputs must be finite, but the target gave {np.count_nonzero(~np.isfinite(answer.outputs))} that are not"
+        )
+    shapes = [layer.activation.shape for layer in answer.layers]
+    expected = [(n, layer.d_out) for layer in network.layers]
+    if shapes and (shapes != expected or [layer.accumulator.shape for layer in answer.layers] != expected):
+        raise LinkError(f"the layers of {n} windows have shapes {expected}, but the target traced {shapes}")
+
+
+def _join(parts: Sequence[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
+    return tuple(
+        LayerTrace(
+            np.concatenate([layer.accumulator for layer in layers]),
+            np.concatenate([layer.activation for layer in layers]),
+        )
+        for layers in zip(*parts, strict=True)
+    )
+
+
+def merge_telemetry(parts: Sequence[Telemetry], sizes: Sequence[int]) -> Telemetry:
+    """Return what all parts of a batch cost together.
+
+    Time and energy add up. Counters ending in ``_rate``, ``_share``, ``_mean`` or ``_ratio`` are averaged over the
+    windows, ``_max`` and ``_min`` keep the extreme, and all others add up.
+
+    Args:
+        parts: One per call, from one session.
+        sizes: Windows in each.
+    """
+    first = parts[0]
+    energies = [part.energy_joule for part in parts if part.energy_joule is not None]
+    return Telemetry(
+        time_source=first.time_source,
+        time=sum(part.time for part in parts),
+        energy_source=first.energy_source,
+        energy_joule=sum(energies) if energies else None,
+        counters={name: _counter(name, [part.counters[name] for part in parts], sizes) for name in first.counters},
+        provenance=first.provenance,
+    )
+
+
+def _counter(name: str, values: Sequence[float], sizes: Sequence[int]) -> float:
+    if name.endswith(SHARES):
+        return float(np.average(values, weights=sizes))
+    if name.endswith("_max"):
+        return max(values)
+    return min(values) if name.endswith("_min") else sum(values)

@@ -1,0 +1,66 @@
+"""Figures in words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+
+from hil.types import Telemetry
+
+__all__ = ["bytes_text", "cosine_text", "cost_text", "percent", "quantity"]
+
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
+UNITS = {"wall": "s", "instructions": "instructions", "cycles": "cycles"}
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a value with three digits and a prefix.
+
+    Example:
+        >>> quantity(0.0123, "s")
+        '12.3 ms'
+    """
+    if value == 0:
+        return f"0 {unit}"
+    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f * 0.9995), PREFIXES[-1])
+    return f"{value / factor:.3g} {prefix}{unit}"
+
+
+def bytes_text(n_bytes: int) -> str:
+    """Return a number of bytes, in thousands from 10,000 on.
+
+    Example:
+        >>> bytes_text(12345)
+        '12.3 kB'
+    """
+    return f"{n_bytes} B" if n_bytes < 10_000 else quantity(float(n_bytes), "B")
+
+
+def percent(share: float | None) -> str:
+    """Return a share as a percentage that says 100 only when it is all; a dash where there is none.
+
+    Example:
+        >>> percent(0.99999)
+        '99.9 %'
+    """
+    if share is None:
+        return "-"
+    tenths = int(share * 1000 + 1e-9) if share < 1 else 1000
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def cosine_text(cosine: float) -> str:
+    """Return a cosine with four decimals, rounded down: 1.0000 says that no bit of it is missing.
+
+    Example:
+        >>> cosine_text(0.99999)
+        '0.9999'
+    """
+    return f"{math.floor(cosine * 1e4 + 1e-8) / 1e4:.4f}"
+
+
+def cost_text(telemetry: Telemetry, n_windows: int) -> str:
+    """Return what one window costs, with where each figure comes from."""
+    time = f"{quantity(telemetry.time / n_windows, UNITS[telemetry.time_source])} a window ({telemetry.time_source})"
+    if telemetry.energy_joule is None:
+        return f"{time}, energy unknown"
+    return f"{time}, {quantity(telemetry.energy_joule / n_windows, 'J')} a window ({telemetry.energy_source})"
