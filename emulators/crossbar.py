@@ -1,0 +1,233 @@
+"""The crossbar backend: a ternary network on tiles of memristors, from DAC to ADC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.batches import check_windows, provenance
+from emulators.calibration import Profile
+from emulators.config import CrossbarConfig
+from emulators.devices.device import Device
+from emulators.engine import LayerEngine, Tally
+from emulators.representative import layer_inputs, representative_windows
+from hil.errors import FormatError, InvalidValueError
+from hil.network import TernaryLayer, TernaryNetwork
+from hil.ports import Capabilities
+from hil.registry import load, names
+from hil.rng import stream
+from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace, Telemetry
+
+__all__ = ["CrossbarBackend", "CrossbarFactory", "CrossbarSession", "crossbar"]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(slots=True)
+class CrossbarSession:
+    """A programmed and calibrated crossbar.
+
+    Attributes:
+        network: What it runs.
+        name: The target, for provenance.
+        config: How it is built.
+        engines: One per layer.
+        profile: What its ADCs saw during calibration.
+        seed: What every draw follows from.
+    """
+
+    network: TernaryNetwork
+    name: str
+    config: CrossbarConfig
+    engines: list[LayerEngine]
+    profile: Profile
+    seed: int
+    _start_us: int | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    def infer(self, features: Int8Array, *, t_us: Int64Array, trace: bool = False) -> Inference:
+        """Run windows through the network.
+
+        Noise is a function of the seed, the cell's place and the window (its time and its content), never of the
+        order or the batch in which windows arrive.
+
+        Args:
+            features: (n, d_in) int8.
+            t_us: (n,) int64, never decreasing; the first window a session sees is ``age_s`` after programming.
+            trace: Whether to return what each layer computed.
+
+        Raises:
+            InvalidValueError: The windows do not fit the network, or the session is closed.
+        """
+        if self._closed:
+            raise InvalidValueError(f"session of {self.name!r} must be open to infer, but it was closed")
+        check_windows(features, t_us, d_in=self.network.d_in)
+        started = time.perf_counter()
+        age_s, keys = self._ages(t_us), self._keys(features, t_us)
+        values: npt.NDArray[Any] = features
+        tally, layers = Tally(), []
+        for layer, engine in zip(self.network.layers, self.engines, strict=True):
+            step, counted = _run(layer, engine, values, keys, age_s)
+            values = step.activation
+            tally.add(counted)
+            if trace:
+                layers.append(step)
+        outputs = self.network.embed(values)
+        return Inference(outputs, self._telemetry(time.perf_counter() - started, tally), tuple(layers))
+
+    def _ages(self, t_us: Int64Array) -> Float64Array:
+        """Return (n,) seconds since programming; a stream that starts over finds the array as it was then."""
+        if self._start_us is None and len(t_us):
+            self._start_us = int(t_us[0])
+        ages: Float64Array = np.maximum(self.config.age_s + (t_us - (self._start_us or 0)) * 1e-6, 0.0)
+        return ages
+
+    def _keys(self, features: Int8Array, t_us: Int64Array) -> npt.NDArray[np.uint64]:
+        from emulators.kernels import row_hash
+
+        seed = stream(self.seed, "crossbar", "windows").integers(2**64, dtype=np.uint64)
+        rows = np.ascontiguousarray(features).view(np.uint8)
+        keys: npt.NDArray[np.uint64] = row_hash(rows, np.ascontiguousarray(t_us), seed)
+        return keys
+
+    def _telemetry(self, elapsed_s: float, tally: Tally) -> Telemetry:
+        rate = tally.clipped / tally.conversions if tally.conversions else 0.0
+        counters = {
+            "adc_conversions": float(tally.conversions),
+            "adc_clip_rate": rate,
+            "arrays": float(sum(engine.tiling.arrays for engine in self.engines)),
+            "cells": float(sum(engine.tiling.cells for engine in self.engines)),
+        }
+        source = provenance(self.network, substrate=self.name, seed=str(self.seed))
+        return Telemetry("wall", elapsed_s, counters=counters, provenance=source)
+
+    def placement(self) -> list[dict[str, Any]]:
+        """Return where each layer lies, JSON-ready."""
+        return [engine.as_document() for engine in self.engines]
+
+    def close(self) -> None:
+        """Refuse further windows; may be called twice."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+
+def _run(
+    layer: TernaryLayer, engine: LayerEngine, values: Int8Array, keys: npt.NDArray[np.uint64], age_s: Float64Array
+) -> tuple[LayerTrace, Tally]:
+    """Run one layer on (n, d_in) values; each position of a convolution is a read of its own."""
+    vectors = layer.unfold(values)
+    n, positions = vectors.shape[:2]
+    with np.errstate(over="ignore"):
+        own = np.add(keys[:, None], GOLDEN * np.arange(1, positions + 1, dtype=np.uint64), dtype=np.uint64)
+    sums, tally = engine.accumulate(
+        vectors.reshape(n * positions, layer.fan_in), keys=own.ravel(), t_s=np.repeat(age_s, positions)
+    )
+    sums = sums.reshape(n, positions, layer.channels)
+    biased = sums + layer.bias
+    following = biased if layer.requantisation is None else layer.requantisation.apply(biased)
+    return LayerTrace(layer.fold(sums), layer.fold(following)), tally
+
+
+@dataclass(frozen=True, slots=True)
+class CrossbarBackend:
+    """Tiles of one memristor with one set of converters.
+
+    Attributes:
+        device: What the cells are.
+        config: How the array around them is built.
+    """
+
+    device: Device
+    config: CrossbarConfig
+
+    @property
+    def name(self) -> str:
+        """The target it stands for."""
+        return f"crossbar:{self.device.name}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Analog, any size: layers larger than a tile are cut."""
+        return Capabilities(exact=False)
+
+    def program(self, network: TernaryNetwork, *, seed: int) -> CrossbarSession:
+        """Program every layer's cells and calibrate its converters.
+
+        Raises:
+            InvalidValueError: The calibration windows do not fit the network.
+        """
+        device = self._device()
+        engines = [
+            LayerEngine.program(layer, device, self.config, seed=seed, index=index)
+            for index, layer in enumerate(network.layers)
+        ]
+        tiles = []
+        for engine, vectors in zip(engines, layer_inputs(network, self._windows(network)), strict=True):
+            tiles += engine.calibrate(vectors, seed=seed, t_s=self.config.age_s)
+        return CrossbarSession(network, self.name, self.config, engines, Profile(tuple(tiles)), seed)
+
+    def _device(self) -> Device:
+        switches = {
+            ("spread", "shift"): self.config.programming,
+            ("drift",): self.config.drift,
+            ("read_noise",): self.config.read_noise,
+        }
+        off = [part for parts, on in switches.items() if not on for part in parts]
+        return self.device.without(*off)
+
+    def _windows(self, network: TernaryNetwork) -> Int8Array:
+        if not self.config.calibration:
+            return representative_windows(network, self.config.calibration_windows)
+        path = Path(self.config.calibration)
+        try:
+            windows: Int8Array = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            raise FormatError(f"calibration must be a .npy file of int8 windows, but {path} is not: {error}") from error
+        check_windows(windows, np.zeros(len(windows), np.int64), d_in=network.d_in)
+        return windows[: self.config.calibration_windows]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossbarFactory:
+    """Makes ``crossbar:PRESET?option=value&...``.
+
+    Attributes:
+        about: What it is, in one line.
+    """
+
+    about: str
+
+    def __call__(self, argument: str, options: Mapping[str, str]) -> CrossbarBackend:
+        """Return a backend with the preset and options of a target.
+
+        Raises:
+            InvalidValueError: There is no preset, or an option cannot have its value.
+            UnknownNameError: The preset or an option is unknown.
+        """
+        if not argument:
+            known = ", ".join(names("presets"))
+            raise InvalidValueError(f"crossbar needs a preset, as in crossbar:rram_wan2022; known: {known}")
+        return CrossbarBackend(load("presets", argument), CrossbarConfig.parse(options))
+
+    def missing(self) -> str | None:
+        """Need nothing."""
+        return None
+
+
+crossbar = CrossbarFactory("memristor arrays with converters; crossbar:PRESET?tile=128&adc_bits=8&dac_bits=8&...")
