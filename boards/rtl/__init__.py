@@ -1,0 +1,1 @@
+"""The network in plain Verilog: memory images, simulation as a backend, synthesis figures."""
