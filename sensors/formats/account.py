@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hil.types import Loss
+from hil.types import Int64Array, Loss
+from sensors.formats.verdicts import REASONS
 
 __all__ = ["LossAccount"]
 
@@ -28,14 +29,23 @@ class LossAccount:
         elif len(self._spans) < MAX_SPANS:
             self._spans.append((offset_bytes, length_bytes, reason))
         else:
-            self._further_start = self._further_start or offset_bytes
-            self._further += 1
-            self._further_bytes += length_bytes
+            self._add_further(1, offset_bytes, length_bytes)
 
-    @property
-    def bytes(self) -> int:
-        """Bytes lost so far."""
-        return sum(length for _, length, _ in self._spans) + self._further_bytes
+    def add_marks(self, marks: Int64Array) -> None:
+        """Record what a compiled loop marked: rows of first byte, byte after, a verdict, and events or -1."""
+        separate = max(0, MAX_SPANS - len(self._spans))
+        for first, after, verdict, events in marks[:separate].tolist():
+            self.add(first, after - first, REASONS[verdict], events=events if events >= 0 else None)
+        rest = marks[separate:]
+        if len(rest):
+            self._add_further(len(rest), int(rest[0, 0]), int((rest[:, 1] - rest[:, 0]).sum()))
+            known = self._events is not None and bool((rest[:, 3] >= 0).all())
+            self._events = (self._events or 0) + int(rest[:, 3].sum()) if known else None
+
+    def _add_further(self, stretches: int, offset_bytes: int, length_bytes: int) -> None:
+        self._further_start = self._further_start or offset_bytes
+        self._further += stretches
+        self._further_bytes += length_bytes
 
     def loss(self) -> Loss | None:
         """Return the account, or None while nothing is lost."""

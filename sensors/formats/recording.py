@@ -20,6 +20,7 @@ Decode: TypeAlias = Callable[[Sink], Steps]
 """Reads a file from its start and commits events to the sink; each step yields the byte it has come to."""
 
 BATCH_EVENTS = 1 << 16
+MOST_EXPECTED_EVENTS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Layout:
         format: Name of the format.
         geometry: Size of the sensor.
         expected_events: About how many events there are, or 0; saves copying when the whole file is read.
+        reorder_us: How late an event may be and still count as sound; it is put in order.
         assumed: What the file does not say and we took for granted, as a sentence; or nothing.
     """
 
     format: str
     geometry: Geometry
     expected_events: int = 0
+    reorder_us: int = 0
     assumed: str = ""
 
 
@@ -77,7 +80,7 @@ class FileRecording:
         """Return every event in one batch, decoded straight into its columns."""
         if self._salvage:
             return EventBatch.concatenate(list(self))
-        sink, steps = self._start(self._layout.expected_events or BATCH_EVENTS)
+        sink, steps = self._start(min(self._layout.expected_events, MOST_EXPECTED_EVENTS) or BATCH_EVENTS)
         for self.bytes_read in steps:
             pass
         return next(sink.batches(final=True), EventBatch.empty())
@@ -99,7 +102,8 @@ class FileRecording:
             message = f"recording {self.path} is closed; open it again to read it"
             raise InputError(message)
         self._account = LossAccount()
-        sink = Sink(self._account, salvage=self._salvage, capacity=capacity)
+        reorder_us = self._layout.reorder_us
+        sink = Sink(self._account, salvage=self._salvage, capacity=capacity, reorder_us=reorder_us)
         steps = self._decode(sink)
         self._steps.add(steps)
         return sink, steps

@@ -14,7 +14,7 @@ from sensors.formats.verdicts import REASONS, TIME_BACK
 
 __all__ = ["EARLIEST_US", "Columns", "Sink"]
 
-EARLIEST_US = int(np.iinfo(np.int64).min)
+EARLIEST_US = int(np.iinfo(np.int64).min) // 2  # far before any time, with room to subtract from
 HELD_BACK = 4096  # events of a salvaged stretch that wait for what follows before anyone judges their times
 
 
@@ -53,23 +53,34 @@ class Columns(NamedTuple):
             column: npt.NDArray[Any] = mine
             column[: len(theirs)] = theirs
 
+    def pick(self, choice: BoolArray | Int64Array) -> Columns:
+        """Return some of the events, in the order of the choice."""
+        return Columns(*(column[choice] if column.size else column for column in self))  # type: ignore[arg-type]
+
+    def batch(self) -> EventBatch:
+        """Return the events as a batch, trusting their order."""
+        return EventBatch.unchecked(self.t, self.x, self.y, self.p)
+
 
 class Sink:
     """Takes decoded events and hands out batches.
 
-    A decoder asks for room, fills it and commits what it filled. In strict reading it must commit events in order of
-    time. In salvage it commits them as stored, with their offsets, and the sink keeps a longest ordered choice and
-    accounts for the rest; the last few thousand wait until it is known what follows them.
+    A decoder asks for room, fills it and commits what it filled. In strict reading it must refuse any event that is
+    more than ``reorder_us`` earlier than the latest one; events that are less late are put in order here. In salvage
+    it commits events as stored, with their offsets, and the sink keeps a longest ordered choice and accounts for the
+    rest; the last few thousand wait until it is known what follows them.
 
     Args:
         account: Takes what is dropped.
         salvage: Whether events may come out of order.
         capacity: Events to make room for at the start; a good guess saves copying.
+        reorder_us: How late an event may be and still count as sound.
     """
 
-    def __init__(self, account: LossAccount, *, salvage: bool, capacity: int) -> None:
+    def __init__(self, account: LossAccount, *, salvage: bool, capacity: int, reorder_us: int = 0) -> None:
         self.account = account
         self.salvage = salvage
+        self.reorder_us = reorder_us
         self.last_us = EARLIEST_US
         self._columns = Columns.of(capacity, with_offsets=salvage)
         self._filled = 0
@@ -96,40 +107,56 @@ class Sink:
 
     def batches(self, *, final: bool = False) -> Iterator[EventBatch]:
         """Hand out what is ready, as one batch or none; ``final`` when the file is at its end."""
-        batch = self._take_checked(final=final) if self.salvage else self._take()
+        if self.salvage or self.reorder_us:
+            batch = self._take_ordered(final=final)
+        else:
+            events = self._columns.part(0, self._filled)
+            batch = events.batch()
+            self._restart(events.part(0, 0), final=final)
         if len(batch):
             yield batch
 
-    def _take(self) -> EventBatch:
-        columns = self._columns.part(0, self._filled)
-        self._columns = Columns.of(len(self._columns.t), with_offsets=False)
-        self._filled = 0
-        return EventBatch.unchecked(columns.t, columns.x, columns.y, columns.p)
+    def _restart(self, kept: Columns, *, final: bool) -> None:
+        """Start anew with events that wait; the old columns belong to the batch that was handed out."""
+        self._columns = Columns.of(0 if final else len(self._columns.t), with_offsets=self.salvage)
+        self._columns.take_over(kept)
+        self._filled = len(kept.t)
 
-    def _take_checked(self, *, final: bool) -> EventBatch:
-        stop = self._filled if final else max(0, self._filled - HELD_BACK)
-        if not stop:
-            return EventBatch.empty()
-        keep = self._ordered()[:stop]
-        columns = self._columns.part(0, stop)
-        self._drop(columns.offset[~keep], columns.end[~keep])
-        batch = EventBatch.unchecked(columns.t, columns.x, columns.y, columns.p).select(keep)
-        self._columns.take_over(self._columns.part(stop, self._filled))
-        self._filled -= stop
-        if len(batch):
-            self._emitted_us = int(batch.t[-1])
-        return batch
+    def _take_ordered(self, *, final: bool) -> EventBatch:
+        events = self._columns.part(0, self._filled)
+        settled = np.ones(self._filled, np.bool_)
+        if self.salvage and not final:
+            settled[-HELD_BACK:] = False
+        keep = self._choose(events.t)
+        ready = settled & keep
+        if not final and self.reorder_us and ready.any():
+            ready &= events.t <= int(events.t[ready].max()) - self.reorder_us
+        self._drop(events.pick(settled & ~keep))
+        emitted = events.pick(ready)
+        if _backwards(emitted.t, EARLIEST_US):
+            emitted = emitted.pick(np.argsort(emitted.t, kind="stable"))
+        if len(emitted.t):
+            self._emitted_us = int(emitted.t[-1])
+        self._restart(events.pick(~ready & (keep | ~settled)), final=final)
+        return emitted.batch()
 
-    def _ordered(self) -> BoolArray:
-        from sensors.formats.kernels.order import first_backwards, longest_ordered
+    def _choose(self, t: Int64Array) -> BoolArray:
+        """Mark the events to keep: all of a sound stretch, a longest ordered choice of a salvaged one."""
+        if not self.salvage or not _backwards(t, self._emitted_us):
+            return np.ones(len(t), np.bool_)
+        from sensors.formats.kernels.order import longest_ordered, settle
 
-        t = self._columns.t[: self._filled]
-        if first_backwards(t, self._emitted_us) < 0:
-            return np.ones(self._filled, np.bool_)
-        return longest_ordered(t, self._emitted_us)
+        settled_us = settle(t, self.reorder_us) if self.reorder_us else t
+        return longest_ordered(settled_us, self._emitted_us)
 
-    def _drop(self, starts: Int64Array, ends: Int64Array) -> None:
-        breaks = np.flatnonzero(starts[1:] > ends[:-1]) + 1
-        for run, stops in zip(np.split(starts, breaks), np.split(ends, breaks), strict=True):
+    def _drop(self, events: Columns) -> None:
+        breaks = np.flatnonzero(events.offset[1:] > events.end[:-1]) + 1
+        for run, stops in zip(np.split(events.offset, breaks), np.split(events.end, breaks), strict=True):
             if run.size:
                 self.account.add(int(run[0]), int(stops[-1] - run[0]), REASONS[TIME_BACK], events=run.size)
+
+
+def _backwards(t: Int64Array, floor_us: int) -> bool:
+    from sensors.formats.kernels.order import first_backwards
+
+    return bool(first_backwards(t, floor_us) >= 0)

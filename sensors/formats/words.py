@@ -31,6 +31,10 @@ CHUNK_BYTES = 1 << 20
 MARKS = 1 << 12
 
 
+def _no_complaint(_state: Int64Array) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class WordStream:
     """Words of one size from ``start`` to the end of a file.
@@ -44,6 +48,7 @@ class WordStream:
         state: What the loop remembers before the first word.
         events_per_word: Most events one word can hold.
         events_when_cut: How many events an incomplete last word held; -1 unknown.
+        complaint: Says from the final state what is wrong with the file as a whole, or nothing.
     """
 
     path: Path
@@ -54,6 +59,7 @@ class WordStream:
     state: tuple[int, ...]
     events_per_word: int = 1
     events_when_cut: int = -1
+    complaint: Callable[[Int64Array], str] = _no_complaint
 
     def decode(self, sink: Sink) -> Steps:
         """Commit every word's events; raise at damage, or step over it in salvage."""
@@ -71,6 +77,9 @@ class WordStream:
                 yield position
         if rest:
             self._cut(position, len(rest), sink)
+        complaint = self.complaint(state)
+        if complaint and not sink.salvage:
+            raise DamagedFileError(complaint, offset_bytes=self.start)
 
     def _feed(self, kernel: Kernel, data: bytes, base: int, limits: Int64Array, state: Int64Array, sink: Sink) -> int:
         size = np.dtype(self.dtype).itemsize
@@ -82,8 +91,7 @@ class WordStream:
             consumed, filled, marked, verdict = kernel(words[used:], base + used * size, limits, state, room, marks)
             sink.commit(filled)
             used += consumed
-            for first, after, reason, events in marks[:marked].tolist():
-                sink.account.add(first, after - first, REASONS[reason], events=events if events >= 0 else None)
+            sink.account.add_marks(marks[:marked])
             if verdict != SOUND:
                 raise DamagedFileError(REASONS[verdict], offset_bytes=base + used * size)
             if not consumed and not marked and not filled:

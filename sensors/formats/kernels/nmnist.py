@@ -7,6 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from hil.types import Int64Array
+from sensors.formats.kernels.marks import mark
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import OUT_OF_RANGE, SOUND, TIME_BACK
@@ -50,8 +51,7 @@ def decode(
         if outside:
             if marked == len(marks):
                 return i, filled, marked, SOUND
-            marks[marked] = (base + i, base + i + 5, OUT_OF_RANGE, 1)
-            marked += 1
+            marked = mark(marks, marked, base + i, 5, OUT_OF_RANGE, 1)
             continue
         if filled == room.t.size:
             return i, filled, marked, SOUND

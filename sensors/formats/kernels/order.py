@@ -7,7 +7,7 @@ from numba import njit
 
 from hil.types import BoolArray, Int64Array
 
-__all__ = ["first_backwards", "longest_ordered"]
+__all__ = ["first_backwards", "longest_ordered", "settle"]
 
 
 @njit(cache=True, nogil=True)
@@ -58,3 +58,13 @@ def longest_ordered(t: Int64Array, floor_us: int) -> BoolArray:
         keep[i] = True
         i = before[i]
     return keep
+
+
+@njit(cache=True, nogil=True)
+def settle(t: Int64Array, reorder_us: int) -> Int64Array:
+    """Lift every time that is at most ``reorder_us`` late to the one before it, so that only real steps back remain."""
+    settled = t.copy()
+    for i in range(1, t.size):
+        if settled[i] < settled[i - 1] and settled[i - 1] - settled[i] <= reorder_us:
+            settled[i] = settled[i - 1]
+    return settled

@@ -1,0 +1,212 @@
+"""Decodes Prophesee EVT 2.0 and 2.1 words.
+
+After docs.prophesee.ai, "EVT 2.0 Format" and "EVT 2.1 Format": a word's top 4 bits are its type; a time-high word
+holds bits 33 to 6 of the time, an event bits 5 to 0. Events before the first time-high word have no time: a camera
+starts to record in the middle of its stream, so they are passed over as the vendor's decoder does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from hil.types import BoolArray, Int64Array, UInt16Array
+from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.wrap import wraps
+from sensors.formats.sink import Columns
+from sensors.formats.verdicts import OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+
+__all__ = ["decode", "decode_vectors", "encode"]
+
+CD_OFF, CD_ON, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED = 0x0, 0x1, 0x8, 0xA, 0xE, 0xF
+HIGH_BITS = 28
+LONGEST_STEP = 1 << (HIGH_BITS - 3)
+
+
+@njit(cache=True, nogil=True)
+def decode(
+    words: npt.NDArray[np.uint32],
+    base: int,
+    limits: Int64Array,
+    state: Int64Array,
+    room: Columns,
+    marks: Int64Array,
+) -> tuple[int, int, int, int]:
+    """Follow the contract of ``words.Kernel`` for EVT 2.0.
+
+    Limits are width, height and how late an event may be; state is the latest time, the time of the last time-high
+    word (-1 before the first), that word's own value, and how often the counter started over.
+    """
+    width, height, late_us = limits[0], limits[1], limits[2]
+    latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
+    salvage = room.offset.size > 0
+    capacity = room.t.size
+    filled = marked = i = 0
+    verdict = SOUND
+    while i < words.size:
+        word = words[i]
+        kind = word >> np.uint32(28)
+        if kind <= CD_ON:
+            if high_us >= 0:
+                time_us = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
+                column = (word >> np.uint32(11)) & np.uint32(0x7FF)
+                row = word & np.uint32(0x7FF)
+                if column >= width or row >= height:
+                    if not salvage:
+                        verdict = OUT_OF_RANGE
+                        break
+                    if marked == len(marks):
+                        break
+                    marked = mark(marks, marked, base + 4 * i, 4, OUT_OF_RANGE, 1)
+                else:
+                    if filled == capacity:
+                        break
+                    if time_us < latest:
+                        if time_us < latest - late_us and not salvage:
+                            verdict = TIME_BACK
+                            break
+                    else:
+                        latest = time_us
+                    room.t[filled] = time_us
+                    room.x[filled] = column
+                    room.y[filled] = row
+                    room.p[filled] = kind == CD_ON
+                    if salvage:
+                        room.offset[filled] = base + 4 * i
+                        room.end[filled] = base + 4 * i + 4
+                    filled += 1
+        elif kind == TIME_HIGH:
+            value = np.int64(word & np.uint32(0x0FFFFFFF))
+            if value < raw_high and wraps(value, raw_high, HIGH_BITS):
+                loops += 1
+            raw_high = value
+            high_us = ((loops << HIGH_BITS) | value) << 6
+        elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
+            if not salvage:
+                verdict = UNKNOWN_WORD
+                break
+            if marked == len(marks):
+                break
+            marked = mark(marks, marked, base + 4 * i, 4, UNKNOWN_WORD, -1)
+        i += 1
+    state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
+    return i, filled, marked, verdict
+
+
+@njit(cache=True, nogil=True)
+def decode_vectors(
+    words: npt.NDArray[np.uint64],
+    base: int,
+    limits: Int64Array,
+    state: Int64Array,
+    room: Columns,
+    marks: Int64Array,
+) -> tuple[int, int, int, int]:
+    """Follow the contract of ``words.Kernel`` for EVT 2.1: an event word holds 32 neighbouring pixels as a mask.
+
+    Limits and state as ``decode``; a fourth limit is 1 where the halves of a word are swapped.
+    """
+    width, height, late_us, swapped = limits[0], limits[1], limits[2], limits[3]
+    latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
+    salvage = room.offset.size > 0
+    filled = marked = i = 0
+    verdict = SOUND
+    while i < words.size:
+        low = words[i] & np.uint64(0xFFFFFFFF)
+        top = words[i] >> np.uint64(32)
+        if swapped:
+            low, top = top, low
+        kind = top >> np.uint64(28)
+        if kind <= CD_ON:
+            if high_us >= 0:
+                time_us = high_us | np.int64((top >> np.uint64(22)) & np.uint64(0x3F))
+                column = np.int64((top >> np.uint64(11)) & np.uint64(0x7FF))
+                row = np.int64(top & np.uint64(0x7FF))
+                last_bit = -1
+                count = 0
+                for bit in range(32):
+                    if (low >> np.uint64(bit)) & np.uint64(1):
+                        last_bit = bit
+                        count += 1
+                if count and (column + last_bit >= width or row >= height):
+                    if not salvage:
+                        verdict = OUT_OF_RANGE
+                        break
+                    if marked == len(marks):
+                        break
+                    marked = mark(marks, marked, base + 8 * i, 8, OUT_OF_RANGE, count)
+                elif count:
+                    if filled + count > room.t.size:
+                        break
+                    if time_us < latest:
+                        if time_us < latest - late_us and not salvage:
+                            verdict = TIME_BACK
+                            break
+                    else:
+                        latest = time_us
+                    for bit in range(last_bit + 1):
+                        if (low >> np.uint64(bit)) & np.uint64(1):
+                            room.t[filled] = time_us
+                            room.x[filled] = column + bit
+                            room.y[filled] = row
+                            room.p[filled] = kind == CD_ON
+                            if salvage:
+                                room.offset[filled] = base + 8 * i
+                                room.end[filled] = base + 8 * i + 8
+                            filled += 1
+        elif kind == TIME_HIGH:
+            value = np.int64(top & np.uint64(0x0FFFFFFF))
+            if value < raw_high and wraps(value, raw_high, HIGH_BITS):
+                loops += 1
+            raw_high = value
+            high_us = ((loops << HIGH_BITS) | value) << 6
+        elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
+            if not salvage:
+                verdict = UNKNOWN_WORD
+                break
+            if marked == len(marks):
+                break
+            marked = mark(marks, marked, base + 8 * i, 8, UNKNOWN_WORD, -1)
+        i += 1
+    state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
+    return i, filled, marked, verdict
+
+
+@njit(cache=True, nogil=True)
+def encode(
+    t: Int64Array,
+    x: UInt16Array,
+    y: UInt16Array,
+    p: BoolArray,
+    state: Int64Array,
+    words: npt.NDArray[np.uint32],
+) -> tuple[int, int]:
+    """Write columns as EVT 2.0 words until either runs out.
+
+    Args:
+        t: (n_events,) never decreasing, from 0.
+        x: (n_events,) below 2048.
+        y: (n_events,) below 2048.
+        p: (n_events,).
+        state: Time above bit 6 of the last time-high word written, -1 for none; remembered between calls.
+        words: (n_words,) out.
+
+    Returns:
+        How many events were taken and how many words written.
+    """
+    written = i = 0
+    while i < t.size and written + 2 <= words.size:
+        high = t[i] >> 6
+        if high != state[0]:
+            # a silence longer than a quarter of the counter's range is crossed in steps, or its wraps go unseen
+            if state[0] >= 0 and high - state[0] > LONGEST_STEP:
+                high = state[0] + LONGEST_STEP
+            state[0] = high
+            words[written] = np.uint32(0x80000000) | np.uint32(high & 0x0FFFFFFF)
+            written += 1
+            continue
+        words[written] = np.uint32((np.int64(p[i]) << 28) | ((t[i] & 0x3F) << 22) | (np.int64(x[i]) << 11) | y[i])
+        written += 1
+        i += 1
+    return i, written
