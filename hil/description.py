@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +50,7 @@ def _decode(text: str) -> Float32Array:
 def describe(network: TernaryNetwork) -> dict[str, Any]:
     """Return a JSON-ready document of everything that ``rebuild`` needs beside the layers' integers."""
     captions = network.captions
-    return {
+    document = {
         "version": VERSION,
         "name": network.name,
         "digest": network.digest,
@@ -66,6 +68,12 @@ def describe(network: TernaryNetwork) -> dict[str, Any]:
         "metadata": dict(network.metadata),
         "layers": [_describe_layer(layer) for layer in network.layers],
     }
+    return {**document, "sha256": _seal(document)}
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in document.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _describe_layer(layer: TernaryLayer) -> dict[str, Any]:
@@ -105,6 +113,8 @@ def rebuild(document: Mapping[str, Any], layers: Sequence[LayerIntegers]) -> Ter
     version = document.get("version")
     if version != VERSION:
         raise FormatError(f"network description is of version {version!r}, but this release reads {VERSION}")
+    if document.get("sha256") != _seal(document):
+        raise FormatError("network description was altered or is malformed: its SHA-256 does not match")
     try:
         network = _rebuild(document, layers)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:

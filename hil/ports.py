@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from hil.network import TernaryNetwork
     from hil.types import (
@@ -30,11 +31,13 @@ __all__ = [
     "Capabilities",
     "DeviceModel",
     "EventSource",
+    "IndependentReading",
     "Link",
     "Recording",
     "Session",
     "SourceFormat",
     "Transport",
+    "VerifiableFormat",
     "WeightFormat",
 ]
 
@@ -198,6 +201,40 @@ class WeightFormat(Protocol):
 
         Raises:
             FormatError: The bytes are foreign, truncated, altered or of a newer version.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndependentReading:
+    """What somebody else's reader found in an exported file.
+
+    Attributes:
+        reader: Its name and version.
+        weights: Codes per layer, (channels, fan_in) int8.
+        run: Runs (n, d_in) int8 features in the reader's own way and returns the (n, d_out) accumulators plus bias of
+            the last layer; None where the reader only reads.
+    """
+
+    reader: str
+    weights: Sequence[Int8Array]
+    run: Callable[[Int8Array], NDArray[Any]] | None = None
+
+
+@runtime_checkable
+class VerifiableFormat(Protocol):
+    """A weight format that another program can read back."""
+
+    def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
+        """Read a file with a reader we did not write.
+
+        Args:
+            blob: The file.
+            network: Tells the shapes to expect; its codes are not looked at.
+
+        Raises:
+            MissingError: The reader is not installed.
+            FormatError: The reader refuses the file.
         """
         ...
 

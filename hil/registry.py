@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -40,6 +41,7 @@ __all__ = [
     "open_target",
     "parse_target",
     "refuse_unknown_options",
+    "weight_format_for",
 ]
 
 GROUPS: Mapping[str, str] = {
@@ -81,7 +83,8 @@ class Entry:
         return {"name": self.name, "about": self.about, "missing": self.missing}
 
 
-def _group(kind: str) -> dict[str, EntryPoint]:
+@cache  # scanning what is installed takes 15 ms, and a data set opens thousands of recordings
+def _group(kind: str) -> Mapping[str, EntryPoint]:
     if kind not in GROUPS:
         raise UnknownNameError.of("kind", kind, list(GROUPS))
     return {entry.name: entry for entry in entry_points(group=GROUPS[kind])}
@@ -224,14 +227,14 @@ def load_network(name_or_path: str | Path) -> TernaryNetwork:
 
 
 def weight_format_for(path: Path) -> WeightFormat:
-    """Return the weight format whose suffix a path carries.
+    """Return the weight format whose suffix a path carries; the longest one where several fit.
 
     Raises:
         InputError: No format has that suffix.
     """
-    for name in names("formats"):
-        weight_format = cast("WeightFormat", load("formats", name))
-        if path.name.endswith(weight_format.suffix):
-            return weight_format
+    formats = [cast("WeightFormat", load("formats", name)) for name in names("formats")]
+    matching = [each for each in formats if path.name.endswith(each.suffix)]
+    if matching:
+        return max(matching, key=lambda each: len(each.suffix))
     message = f"{path} has the suffix of no weight format; known: {', '.join(names('formats'))}"
     raise InputError(message)

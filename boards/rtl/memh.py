@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import FormatError, InvalidValueError
 from hil.network import Patches, TernaryLayer, TernaryNetwork
+from hil.ports import IndependentReading
 from hil.sealed import seal, unseal
+from hil.types import Int8Array
 
 __all__ = ["DESCRIPTOR_WORDS", "Readmemh", "layer_patches", "readmemh"]
 
@@ -145,6 +148,23 @@ class Readmemh:
             layer, weights, channels = _take_layer(each, weights, channels, lanes)
             layers.append(layer)
         return rebuild(described, layers)
+
+    def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
+        """Read the images with Icarus Verilog's ``$readmemh``, and run the core on windows.
+
+        Raises:
+            MissingToolError: Icarus Verilog is not installed.
+        """
+        from boards.rtl.icarus import read_weights, run_images
+
+        files = unseal(blob)
+        lanes = int(_document(files)["lanes"])
+        images = {name: content for name, content in files.items() if name.endswith(".memh")}
+
+        def run(features: Int8Array) -> NDArray[Any]:
+            return run_images(images, network, lanes, features)
+
+        return IndependentReading("Icarus Verilog", read_weights(images, network, lanes), run)
 
 
 def _document(files: dict[str, bytes]) -> dict[str, Any]:

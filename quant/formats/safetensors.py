@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import DamagedFileError, FormatError
 from hil.network import TernaryLayer, TernaryNetwork
+from hil.ports import IndependentReading
 
 __all__ = ["SafetensorsFormat", "safetensors_format"]
 
@@ -66,6 +68,18 @@ class SafetensorsFormat:
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"checkpoint describes no network that can be built: {error}") from error
         return rebuild(values, layers)
+
+    def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
+        """Read the tensors with the safetensors library."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            tensors = load(blob)
+            weights = [tensors[f"layers.{i}.weight"] for i in range(len(network.layers))]
+        except (SafetensorError, KeyError) as error:
+            raise FormatError(f"the safetensors library refuses the checkpoint: {error}") from error
+        return IndependentReading(f"safetensors {version('safetensors')}", weights)
 
 
 safetensors_format = SafetensorsFormat()

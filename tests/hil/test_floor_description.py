@@ -53,7 +53,7 @@ def test_integers_of_another_network_are_refused():
 def test_description_that_lacks_a_part_is_refused(key):
     document = describe(NETWORK)
     del document[key]
-    with pytest.raises(FormatError, match="malformed"):
+    with pytest.raises(FormatError, match="altered or is malformed"):
         rebuild(document, list(integers(NETWORK)))
 
 

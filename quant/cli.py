@@ -1,0 +1,63 @@
+"""``hil export`` and ``hil verify``: write for hardware, and prove what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from hil.cli import Answer, command
+
+if TYPE_CHECKING:
+    from hil.ports import WeightFormat
+
+__all__ = ["export_command", "verify_command"]
+
+
+@command("export", short_help="Write a network for hardware.")
+@click.argument("network")
+@click.option("--format", "format_name", required=True, help="One of hil list formats.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+def export_command(network: str, format_name: str, out: Path) -> Answer:
+    """Write NETWORK (a path or a shipped name) in a format for hardware, and read it back before saying so."""
+    from hil.errors import InputError, VerificationError
+    from hil.registry import load, load_network
+
+    loaded = load_network(network)
+    weight_format = cast("WeightFormat", load("formats", format_name))
+    if not out.name.endswith(weight_format.suffix):
+        raise InputError(f"a {format_name} file is named *{weight_format.suffix}, but got {out.name}; rename it")
+    blob = weight_format.encode(loaded)
+    if weight_format.decode(blob).digest != loaded.digest:
+        raise VerificationError(f"format {format_name} does not hold this network exactly; nothing was written")
+    out.write_bytes(blob)
+    document = {
+        "format": format_name,
+        "path": str(out),
+        "bytes": len(blob),
+        "network": loaded.name,
+        "digest": loaded.digest,
+    }
+    return Answer(document, f"{out}: {loaded.name} as {format_name}, {len(blob):,} bytes; next: hil verify {out}")
+
+
+@command("verify", short_help="Read an exported file back with an independent reader, and run it where one can.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--network", default="digits", show_default=True, help="The network the file should hold.")
+def verify_command(path: Path, network: str) -> Answer:
+    """Compare the file at PATH with a network, code by code and output by output; exit code 1 where they differ."""
+    from hil.registry import load_network, weight_format_for
+    from quant.verification import verify
+
+    blob = path.read_bytes()
+    found = verify(blob, weight_format_for(path), load_network(network))
+    return Answer(found.as_document(), _text(path, found.as_document()), 0 if found.verified else 1)
+
+
+def _text(path: Path, document: dict[str, object]) -> str:
+    if not document["verified"]:
+        problems = "\n".join(f"  {problem}" for problem in cast("list[str]", document["problems"]))
+        return f"{path}: NOT verified\n{problems}"
+    ran = f", {document['outputs_compared']:,} outputs equal" if document["outputs_compared"] else ""
+    return f"{path}: verified by {document['reader']}: {document['codes_compared']:,} codes equal{ran}"

@@ -1,0 +1,166 @@
+"""Conductance tables: what to program into each tile of an array, as CSV or npz, row by row and column by column.
+
+A weight is a pair of neighbouring columns: +1 is (on, off), -1 is (off, on), 0 is (off, off). Tile ``layerN.tileRxC``
+holds inputs ``R * rows`` and up on its rows, outputs ``C * columns / 2`` and up on its column pairs; cells beyond
+the layer's edge are off.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hil.description import LayerIntegers, describe, rebuild
+from hil.errors import FormatError, InvalidValueError
+from hil.network import TernaryNetwork
+from hil.ports import IndependentReading
+from hil.sealed import seal, unseal
+from hil.types import Float64Array, Int8Array
+from quant.formats.verifiable import integers_of
+
+__all__ = ["ConductanceFormat", "conductance_csv", "conductance_npz"]
+
+Writer = Callable[[Float64Array], bytes]
+Reader = Callable[[bytes], Float64Array]
+
+
+def _write_csv(g_siemens: Float64Array) -> bytes:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["row \\ column", *range(g_siemens.shape[1])])
+    for i, row in enumerate(g_siemens):
+        writer.writerow([i, *(repr(float(g)) for g in row)])
+    return buffer.getvalue().encode()
+
+
+def _read_csv(blob: bytes) -> Float64Array:
+    lines = blob.decode("ascii").splitlines()[1:]
+    return np.array([[float(g) for g in line.split(",")[1:]] for line in lines])
+
+
+def _write_npy(g_siemens: Float64Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, g_siemens, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read_npy(blob: bytes) -> Float64Array:
+    values: Float64Array = np.load(io.BytesIO(blob), allow_pickle=False)
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class ConductanceFormat:
+    """One table per tile in a sealed zip.
+
+    Attributes:
+        g_on_siemens: Conductance of a cell that is on.
+        g_off_siemens: Conductance of a cell that is off.
+        rows: Word lines of a tile.
+        columns: Bit lines of a tile, even.
+    """
+
+    name: str
+    about: str
+    suffix: str
+    extension: str
+    write: Writer
+    read: Reader
+    g_on_siemens: float = 40e-6
+    g_off_siemens: float = 1e-6
+    rows: int = 128
+    columns: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse pairs that cannot be told apart and tiles that cannot hold a pair."""
+        if not 0 <= self.g_off_siemens < self.g_on_siemens:
+            raise InvalidValueError(f"expected 0 <= off < on, but got {self.g_off_siemens} and {self.g_on_siemens} S")
+        if self.rows < 1 or self.columns < 2 or self.columns % 2:
+            raise InvalidValueError(f"tiles need rows and column pairs, but got {self.rows}x{self.columns}")
+
+    def encode(self, network: TernaryNetwork) -> bytes:
+        """Return the tables, the digital integers and the settings as a sealed zip."""
+        settings = {k: getattr(self, k) for k in ("g_on_siemens", "g_off_siemens", "rows", "columns")}
+        digital = [{k: v.tolist() for k, v in integers_of(layer).items()} for layer in network.layers]
+        document = {"settings": settings, "digital": digital, "network": describe(network)}
+        files = {"network.json": json.dumps(document, sort_keys=True).encode()}
+        for i, layer in enumerate(network.layers):
+            for r, c, g_siemens in self._tiles(layer.weight):
+                files[f"layer{i}.tile{r}x{c}.{self.extension}"] = self.write(g_siemens)
+        return seal(files)
+
+    def _tiles(self, weight: Int8Array) -> Iterator[tuple[int, int, Float64Array]]:
+        pairs = self.columns // 2
+        channels, fan_in = weight.shape
+        padded = np.zeros((-(-fan_in // self.rows) * self.rows, -(-channels // pairs) * pairs), np.int8)
+        padded[:fan_in, :channels] = weight.T
+        on = np.stack([padded == 1, padded == -1], axis=-1).reshape(len(padded), -1)
+        g_siemens = np.where(on, self.g_on_siemens, self.g_off_siemens)
+        for r in range(len(padded) // self.rows):
+            for c in range(g_siemens.shape[1] // self.columns):
+                yield r, c, g_siemens[r * self.rows :, c * self.columns :][: self.rows, : self.columns]
+
+    def _document(self, files: dict[str, bytes]) -> tuple[ConductanceFormat, dict[str, Any]]:
+        from dataclasses import replace
+
+        document = json.loads(files["network.json"])
+        return replace(self, **document["settings"]), document
+
+    def _codes(self, files: dict[str, bytes], i: int, channels: int, fan_in: int, read: Reader) -> Int8Array:
+        half = (self.g_on_siemens + self.g_off_siemens) / 2.0
+        rows, columns = -(-fan_in // self.rows), -(-2 * channels // self.columns)
+        tiles = [[read(files[f"layer{i}.tile{r}x{c}.{self.extension}"]) for c in range(columns)] for r in range(rows)]
+        on = np.block(tiles) > half
+        codes = on[:, 0::2].astype(np.int8) - on[:, 1::2].astype(np.int8)
+        return codes[:fan_in, :channels].T
+
+    def decode(self, blob: bytes) -> TernaryNetwork:
+        """Return the network whose weights the tables hold.
+
+        Raises:
+            FormatError: Foreign, truncated or altered.
+        """
+        files = unseal(blob)
+        try:
+            settings, document = self._document(files)
+            described = document["network"]
+            layers = [
+                LayerIntegers(
+                    settings._codes(files, i, int(each["channels"]), int(each["fan_in"]), self.read),
+                    **{name: np.array(values) for name, values in document["digital"][i].items()},
+                )
+                for i, each in enumerate(described["layers"])
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"conductance tables lack a part or hold a wrong one: {error!r}") from error
+        return rebuild(described, layers)
+
+    def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
+        """Read the tables with numpy's own loaders."""
+        files = unseal(blob)
+        settings, _ = self._document(files)
+        weights = [
+            settings._codes(files, i, layer.channels, layer.fan_in, _numpy_reader(self.extension))
+            for i, layer in enumerate(network.layers)
+        ]
+        return IndependentReading(f"numpy {np.__version__}, {self.extension} loader", weights)
+
+
+def _numpy_reader(extension: str) -> Reader:
+    if extension == "npy":
+        return _read_npy
+    return lambda blob: np.loadtxt(io.BytesIO(blob), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+
+
+conductance_csv = ConductanceFormat(
+    "conductance-csv", "target conductances per tile (zip of CSV)", ".conductance.csv.zip", "csv", _write_csv, _read_csv
+)
+conductance_npz = ConductanceFormat(
+    "conductance-npz", "target conductances per tile (npz)", ".conductance.npz", "npy", _write_npy, _read_npy
+)

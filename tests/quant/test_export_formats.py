@@ -1,0 +1,235 @@
+"""Every export holds the network exactly, is read back by somebody else, and notices damage."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil import Patches, stream
+from hil.cli import main
+from hil.errors import FormatError, InputError, InvalidValueError
+from hil.network import TernaryLayer, TernaryNetwork
+from hil.ports import VerifiableFormat
+from hil.registry import load, names, weight_format_for
+from hil.testing import WeightFormatTests, random_features, random_network, reference_layers
+from quant.formats.c_header import c_header
+from quant.formats.conductance import conductance_csv, conductance_npz
+from quant.formats.gguf import tq1_0, tq2_0
+from quant.formats.huggingface import huggingface
+from quant.formats.nir_graph import nir_graph
+from quant.formats.onnx_graph import onnx_qcdq, qonnx
+from quant.formats.packed import base3, two_bit
+from quant.packing import pack_base3, pack_two_bit, unpack_base3, unpack_two_bit
+from quant.verification import verify
+
+DENSE = random_network((41, 23, 17), rng=stream(1, "exports", "dense"))
+CONVOLUTION = random_network(
+    (0, 13), rng=stream(1, "exports", "conv"), patches=Patches(2, 7, 6, kernel=3, stride=2, padding=1)
+)
+SINGLE = random_network((7, 3), rng=stream(1, "exports", "single"))
+
+codes = st.tuples(st.integers(1, 6), st.integers(1, 23)).flatmap(
+    lambda shape: st.lists(
+        st.lists(st.sampled_from([-1, 0, 1]), min_size=shape[1], max_size=shape[1]),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
+)
+
+
+class TestTwoBit(WeightFormatTests):
+    def weight_format(self):
+        return two_bit
+
+
+class TestBase3(WeightFormatTests):
+    def weight_format(self):
+        return base3
+
+
+class TestGgufTq1(WeightFormatTests):
+    def weight_format(self):
+        return tq1_0
+
+
+class TestGgufTq2(WeightFormatTests):
+    def weight_format(self):
+        return tq2_0
+
+
+class TestHuggingFace(WeightFormatTests):
+    def weight_format(self):
+        return huggingface
+
+
+class TestConductanceCsv(WeightFormatTests):
+    def weight_format(self):
+        return conductance_csv
+
+
+class TestConductanceNpz(WeightFormatTests):
+    def weight_format(self):
+        return conductance_npz
+
+
+class TestCHeader(WeightFormatTests):
+    def weight_format(self):
+        return c_header
+
+
+class TestOnnxQcdq(WeightFormatTests):
+    def weight_format(self):
+        return onnx_qcdq
+
+
+class TestQonnx(WeightFormatTests):
+    def weight_format(self):
+        return qonnx
+
+
+class TestNir(WeightFormatTests):
+    def weight_format(self):
+        return nir_graph
+
+
+@given(codes)
+def test_packed_codes_come_back_and_pad_with_zeros(rows):
+    weights = np.array(rows, np.int8)
+    columns = weights.shape[1]
+    np.testing.assert_array_equal(unpack_two_bit(pack_two_bit(weights), columns), weights)
+    np.testing.assert_array_equal(unpack_base3(pack_base3(weights), columns), weights)
+    assert pack_two_bit(weights).shape[1] == -(-columns // 4)
+    assert pack_base3(weights).shape[1] == -(-columns // 5)
+
+
+def test_code_that_means_nothing_is_refused():
+    with pytest.raises(FormatError, match="code 10"):
+        unpack_two_bit(np.array([[0b10]], np.uint8), 4)
+    with pytest.raises(FormatError, match="243"):
+        unpack_base3(np.array([[243]], np.uint8), 5)
+
+
+def test_padding_that_is_not_zero_is_refused():
+    with pytest.raises(FormatError, match="zeros"):
+        unpack_two_bit(np.array([[0b01000000]], np.uint8), 3)
+
+
+@pytest.mark.tool("gcc", "iverilog", "vvp")
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [DENSE, CONVOLUTION, SINGLE], ids=["dense", "convolution", "single"])
+@pytest.mark.parametrize("name", names("formats"))
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_every_registered_format_is_verified_by_its_independent_reader(name, network):
+    weight_format = load("formats", name)
+    assert isinstance(weight_format, VerifiableFormat)
+    found = verify(weight_format.encode(network), weight_format, network)
+    assert found.problems == ()
+    assert found.codes_compared == sum(layer.weight.size for layer in network.layers)
+
+
+@pytest.mark.parametrize("name", names("formats"))
+@pytest.mark.slow
+def test_any_flipped_byte_makes_verification_fail(name):
+    weight_format = load("formats", name)
+    blob = weight_format.encode(SINGLE)
+    for position in stream(4, "flip", name).integers(0, len(blob), 25):
+        damaged = bytearray(blob)
+        damaged[position] ^= 1
+        assert not verify(bytes(damaged), weight_format, SINGLE).verified
+
+
+def test_sound_file_of_another_network_is_not_verified_and_the_first_weight_is_named():
+    weight = SINGLE.layers[0].weight.copy()
+    weight[1, 2] = 0 if weight[1, 2] else 1
+    other = dataclasses.replace(SINGLE, layers=(dataclasses.replace(SINGLE.layers[0], weight=weight),))
+    found = verify(two_bit.encode(other), two_bit, SINGLE)
+    assert not found.verified
+    assert "1 of 21 weights of layer 0 differ in our reader, the first at row 1, column 2" in found.problems[0]
+
+
+def test_sound_file_with_another_bias_is_not_verified():
+    bias = SINGLE.layers[0].bias + 1
+    other = dataclasses.replace(SINGLE, layers=(dataclasses.replace(SINGLE.layers[0], bias=bias),))
+    assert "bias" in verify(two_bit.encode(other), two_bit, SINGLE).problems[0]
+
+
+def test_format_that_nobody_else_reads_is_not_called_verified():
+    class Ours:
+        name = "ours"
+        encode = staticmethod(two_bit.encode)
+        decode = staticmethod(two_bit.decode)
+
+    found = verify(two_bit.encode(SINGLE), Ours(), SINGLE)
+    assert not found.verified
+    assert "no independent reader" in found.problems[0]
+
+
+@pytest.mark.parametrize("network", [DENSE, CONVOLUTION], ids=["dense", "convolution"])
+@pytest.mark.parametrize("weight_format", [onnx_qcdq, qonnx, c_header], ids=lambda each: each.name)
+@pytest.mark.tool("gcc")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_independent_run_equals_the_contract_on_every_output(weight_format, network):
+    reading = weight_format.read_independently(weight_format.encode(network), network)
+    features = random_features(network, 5, rng=stream(2, "exports"), active=1.0)
+    np.testing.assert_array_equal(reading.run(features), reference_layers(network, features)[-1].activation)
+
+
+def test_conductance_table_says_what_each_cell_of_a_pair_holds():
+    network = TernaryNetwork(
+        "tiny", (TernaryLayer(np.array([[1, -1, 0]], np.int8), np.zeros(1, np.int32), 1.0),), np.ones(1, np.float32)
+    )
+    ((_, _, table),) = dataclasses.replace(conductance_csv, rows=3, columns=2)._tiles(network.layers[0].weight)
+    on, off = conductance_csv.g_on_siemens, conductance_csv.g_off_siemens
+    assert table.tolist() == [[on, off], [off, on], [off, off]]
+
+
+@pytest.mark.parametrize("settings", [{"g_off_siemens": 1.0}, {"columns": 3}, {"rows": 0}])
+def test_impossible_conductance_settings_are_refused(settings):
+    with pytest.raises(InvalidValueError):
+        dataclasses.replace(conductance_csv, **settings)
+
+
+def test_longest_suffix_decides_the_format(tmp_path):
+    assert weight_format_for(tmp_path / "a.hf.safetensors").name == "hf-packed"
+    assert weight_format_for(tmp_path / "a.safetensors").name == "safetensors"
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return stopped.value.code, capsys.readouterr()
+
+
+def test_export_and_verify_from_the_command_line_agree_and_damage_is_exit_code_1(capsys, tmp_path):
+    checkpoint = tmp_path / "net.safetensors"
+    checkpoint.write_bytes(load("formats", "safetensors").encode(DENSE))
+    out = tmp_path / "net.base3.zip"
+    code, printed = run(capsys, "export", checkpoint, "--format", "base3", "--out", out, "--json")
+    assert code == 0
+    assert json.loads(printed.out)["bytes"] == out.stat().st_size
+    code, printed = run(capsys, "verify", out, "--network", checkpoint, "--json")
+    assert (code, json.loads(printed.out)["verified"]) == (0, True)
+    damaged = bytearray(out.read_bytes())
+    damaged[100] ^= 1
+    out.write_bytes(bytes(damaged))
+    code, printed = run(capsys, "verify", out, "--network", checkpoint, "--json")
+    assert (code, json.loads(printed.out)["verified"]) == (1, False)
+
+
+def test_export_under_another_suffix_is_refused_and_writes_nothing(capsys, tmp_path):
+    checkpoint = tmp_path / "net.safetensors"
+    checkpoint.write_bytes(load("formats", "safetensors").encode(DENSE))
+    code, printed = run(capsys, "export", checkpoint, "--format", "base3", "--out", tmp_path / "net.bin")
+    assert code == 2
+    assert ".base3.zip" in printed.err
+    assert not (tmp_path / "net.bin").exists()
+
+
+def test_network_too_wide_for_exact_float_products_is_refused():
+    wide = TernaryLayer(np.ones((1, 2**17), np.int8), np.zeros(1, np.int32), 1.0)
+    with pytest.raises(InputError, match=r"2\*\*24"):
+        onnx_qcdq.encode(TernaryNetwork("wide", (wide,), np.ones(1, np.float32)))
