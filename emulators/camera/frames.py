@@ -94,6 +94,7 @@ def grey_levels(luminance: Luminance, geometry: Geometry) -> Float32Array:
     if not np.issubdtype(picture.dtype, np.floating):
         raise InvalidValueError(f"a picture must be uint8 or floating point, but is {picture.dtype}")
     levels: Float32Array = np.multiply(picture, 255.0, dtype=np.float32).ravel()
-    if not float(levels.min()) >= 0.0:  # also refuses NaN
-        raise InvalidValueError(f"luminance must not be negative, but the least is {levels.min() / 255.0}")
+    least, most = float(levels.min()), float(levels.max())
+    if not 0.0 <= least <= most < float("inf"):  # false for NaN too
+        raise InvalidValueError(f"luminance must be 0 or more and finite, but runs from {least} to {most}")
     return levels

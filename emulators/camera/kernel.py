@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from hil.types import BoolArray, Float32Array, Int64Array, UInt16Array
+from hil.types import BoolArray, Float32Array, Float64Array, Int8Array, Int64Array, UInt16Array
 
-__all__ = ["UInt64Array", "advance", "follow", "sort_by_time", "unpack"]
+__all__ = ["UInt64Array", "follow", "live", "rest", "sort_by_time", "unpack"]
 
 UInt64Array: TypeAlias = npt.NDArray[np.uint64]
 
@@ -25,20 +25,28 @@ DIGIT_MASK = np.uint64((1 << DIGIT_BITS) - 1)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def follow(
-    seen: Float32Array, before: Float32Array, decay: Float32Array, rate: Float32Array, held: Float32Array
+    light: Float32Array,
+    before: Float32Array,
+    decay: Float32Array,
+    rate: Float32Array,
+    output: Float32Array,
+    change: Float32Array,
 ) -> None:
-    """Low-pass log intensity that moves evenly from ``before`` to ``seen``; exact for a first-order photoreceptor.
+    """Low-pass log intensity that moves evenly from ``before`` to ``light``; exact for a first-order photoreceptor.
 
     Args:
-        seen: (n_pixels,) log intensity now.
+        light: (n_pixels,) log intensity now.
         before: (n_pixels,) log intensity at the last picture.
         decay: (n_pixels,) exp(-interval / time constant).
         rate: (n_pixels,) interval / time constant, above 0.
-        held: (n_pixels,) output of the photoreceptor; replaced by how it stands now.
+        output: (n_pixels,) output of the photoreceptor; updated.
+        change: (n_pixels,) how far the output moves is added to it.
     """
-    for i in range(seen.size):
+    for i in range(light.size):
         lag = (np.float32(1.0) - decay[i]) / rate[i]
-        held[i] = seen[i] + (held[i] - before[i]) * decay[i] - (seen[i] - before[i]) * lag
+        now = light[i] + (output[i] - before[i]) * decay[i] - (light[i] - before[i]) * lag
+        change[i] += now - output[i]
+        output[i] = now
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -82,35 +90,55 @@ def _run(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry the 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _room(events: UInt64Array, count: int, more: int) -> UInt64Array:
-    if count + more <= events.size:
-        return events
-    grown = np.empty(2 * (count + more), np.uint64)
-    grown[:count] = events[:count]
-    return grown
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def advance(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry the state)
+def rest(
     change: Float32Array,
     level: Float32Array,
     held_us: Float32Array,
     threshold_on: Float32Array,
     threshold_off: Float32Array,
-    noise_at: npt.NDArray[np.float64],
-    noise_kind: npt.NDArray[np.int8],
+    busy: BoolArray,
+) -> None:
+    """Move on the pixels in which nothing happens during a frame interval, and mark the others.
+
+    Args:
+        change: (n_pixels,) how far log intensity plus leak moves.
+        level: (n_pixels,) distance from the memorised level; updated where nothing happens.
+        held_us: (n_pixels,) rest of the refractory period; above 0 also where noise will strike.
+        threshold_on: (n_pixels,).
+        threshold_off: (n_pixels,) positive.
+        busy: (n_pixels,) set where a pixel needs a closer look.
+    """
+    for i in range(change.size):
+        end = level[i] + change[i]
+        quiet = (held_us[i] == 0.0) & (end < threshold_on[i]) & (end > -threshold_off[i])
+        level[i] = end if quiet else level[i]
+        busy[i] = not quiet
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def live(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry the state)
+    busy: Int64Array,
+    change: Float32Array,
+    level: Float32Array,
+    held_us: Float32Array,
+    threshold_on: Float32Array,
+    threshold_off: Float32Array,
+    noise_at: Float64Array,
+    noise_kind: Int8Array,
     width: int,
     dt_us: int,
     refractory_us: float,
     events: UInt64Array,
-) -> tuple[UInt64Array, int]:
-    """Let every pixel live through one frame interval and write down its events.
+    count: int,
+) -> tuple[int, int]:
+    """Let busy pixels live through one frame interval and write down their events.
 
     A pixel's log intensity moves evenly by ``change`` during the interval. It fires when the distance from the level
     it memorised reaches a threshold, is held in reset for the refractory period, and memorises the level it is
     released at (Lichtsteiner et al., 2008). Noise events reset it in the same way.
 
     Args:
+        busy: (n_busy,) pixels, increasing.
         change: (n_pixels,) how far log intensity plus leak moves.
         level: (n_pixels,) distance from the memorised level at the start; updated.
         held_us: (n_pixels,) rest of the refractory period at the start; updated.
@@ -121,24 +149,27 @@ def advance(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry t
         width: Pixels in a row.
         dt_us: Length of the interval, 1 to 2**31 - 1.
         refractory_us: How long a pixel is held.
-        events: Room for events; used while it lasts.
+        events: Room for packed events, in pixel order.
+        count: How much of it is used.
 
     Returns:
-        An array that starts with the packed events, in pixel order, and how many they are.
+        How many of the busy pixels there was room for, and how much room is used.
     """
-    count = 0
-    noise = 0
-    for i in range(change.size):
-        end = level[i] + change[i]
+    if busy.size == 0:
+        return 0, count
+    noise = np.searchsorted(noise_at, busy[0])
+    for k in range(busy.size):
+        i = busy[k]
         noisy = noise_at[noise] < i + 1
-        if held_us[i] == 0.0 and not noisy and -threshold_off[i] < end < threshold_on[i]:
-            level[i] = end
+        if held_us[i] >= dt_us and not noisy:
+            held_us[i] -= dt_us
             continue
-        on, off = float(threshold_on[i]), float(threshold_off[i])
-        slope, now, release, start = float(change[i]) / dt_us, float(level[i]), float(held_us[i]), 0.0
+        on, off = threshold_on[i], threshold_off[i]
+        slope, now, release, start = change[i] / dt_us, float(level[i]), float(held_us[i]), 0.0
+        if count + 4 + 2 * (noise_at.size + int((abs(now) + abs(change[i])) / min(on, off))) > events.size:
+            return k, count
         address = (i // width) << 16 | (i % width)
         while True:
-            events = _room(events, count, 3 + int((abs(now) + abs(change[i])) / min(on, off)))
             stop = (noise_at[noise] - i) * dt_us if noisy else float(dt_us)
             now, release, count = _run(
                 now, slope, release, start, stop, on, off, refractory_us, events, count, dt_us, address
@@ -153,7 +184,7 @@ def advance(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry t
             noisy = noise_at[noise] < i + 1
         level[i] = now
         held_us[i] = max(release - dt_us, 0.0)
-    return events, count
+    return busy.size, count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

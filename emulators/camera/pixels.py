@@ -12,7 +12,7 @@ from emulators.camera.frames import Frame, Luminance, Scene, grey_levels
 from emulators.camera.parameters import CameraParameters
 from hil import rng as random
 from hil.errors import InvalidValueError
-from hil.types import EventBatch, Float32Array, Geometry
+from hil.types import EventBatch, Float32Array, Float64Array, Geometry, Int8Array
 
 __all__ = ["Camera", "CameraSource", "Exposure"]
 
@@ -119,7 +119,8 @@ class Exposure:
         resting = self._rng.random(n_pixels) * (leak_hz > 0)  # leaking pixels were switched on long ago
         self._level = (resting * self._threshold_on).astype(np.float32)
         self._held_us = np.zeros(n_pixels, np.float32)
-        self._events = np.empty(n_pixels, np.uint64)
+        self._is_busy = np.empty(n_pixels, np.bool_)
+        self._events = np.empty(n_pixels + 64, np.uint64)
         self._t_us: int | None = None
 
     def see(self, luminance: Luminance, t_us: int) -> EventBatch:
@@ -138,7 +139,7 @@ class Exposure:
         grey = grey_levels(luminance, self._geometry)
         log_light = _lin_log(grey)
         if self._t_us is None:
-            self._light, self._seen, self._t_us = log_light, log_light.copy(), t_us
+            self._light, self._output, self._t_us = log_light, log_light.copy(), t_us
             return EventBatch.empty()
         start_us, dt_us = self._t_us, t_us - self._t_us
         if not 0 < dt_us <= LONGEST_INTERVAL_US:
@@ -151,41 +152,46 @@ class Exposure:
 
     def _photoreceptor(self, grey: Float32Array, log_light: Float32Array, dt_us: int) -> Float32Array:
         """Return how far each pixel's output moves, leak included."""
-        from emulators.camera.kernel import follow
-
-        before = self._seen.copy()
+        change: Float32Array = self._leak_per_us * np.float32(dt_us)
         if self._parameters.cutoff_hz > 0:
-            rate = (grey + np.float32(DARK)) * np.float32(
-                2 * math.pi * self._parameters.cutoff_hz * dt_us * 1e-6 / WHITE
-            )
-            follow(log_light, self._light, np.exp(-rate), rate, self._seen)
+            from emulators.camera.kernel import follow
+
+            rate = (grey + np.float32(DARK)) * np.float32(math.tau * self._parameters.cutoff_hz * dt_us * 1e-6 / WHITE)
+            follow(log_light, self._light, np.exp(-rate), rate, self._output, change)
         else:
-            self._seen[:] = log_light
+            change += log_light - self._light
         self._light = log_light
-        change: Float32Array = self._seen - before + self._leak_per_us * np.float32(dt_us)
         return change
 
     def _fire(self, grey: Float32Array, change: Float32Array, start_us: int, dt_us: int) -> EventBatch:
-        from emulators.camera.kernel import advance, sort_by_time, unpack
+        from emulators.camera.kernel import live, rest, sort_by_time, unpack
 
         noise_at, noise_kind = self._shot_noise(grey, dt_us)
-        self._events, count = advance(
-            change,
-            self._level,
-            self._held_us,
-            self._threshold_on,
-            self._threshold_off,
-            noise_at,
-            noise_kind,
-            self._geometry.width,
-            dt_us,
-            self._parameters.refractory_us,
-            self._events,
-        )
+        struck = noise_at[:-1].astype(np.int64)
+        self._held_us[struck] = np.maximum(self._held_us[struck], np.float32(1e-30))  # noise makes a pixel busy
+        pixels = (change, self._level, self._held_us, self._threshold_on, self._threshold_off)
+        rest(*pixels, self._is_busy)
+        busy = np.flatnonzero(self._is_busy)
+        count = 0
+        while len(busy):
+            done, count = live(
+                busy,
+                *pixels,
+                noise_at,
+                noise_kind,
+                self._geometry.width,
+                dt_us,
+                self._parameters.refractory_us,
+                self._events,
+                count,
+            )
+            busy = busy[done:]
+            if len(busy):
+                self._events = np.concatenate([self._events, np.empty_like(self._events)])
         packed = sort_by_time(self._events, count, np.empty(count, np.uint64), dt_us)
         return EventBatch.unchecked(*unpack(packed, start_us))
 
-    def _shot_noise(self, grey: Float32Array, dt_us: int) -> tuple[np.ndarray, np.ndarray]:
+    def _shot_noise(self, grey: Float32Array, dt_us: int) -> tuple[Float64Array, Int8Array]:
         """Draw noise events of all pixels at once: a Poisson process over pixels and time, thinned by each one's rate.
 
         Returns:
@@ -195,7 +201,7 @@ class Exposure:
         candidates = self._rng.poisson(bound_hz * dt_us * 1e-6 * len(grey))
         at = np.sort(self._rng.random(candidates)) * len(grey)
         pixel = at.astype(np.int64)
-        light = (grey[pixel] + DARK) / WHITE
+        light = np.minimum((grey[pixel] + DARK) / WHITE, 1.0)
         half_hz = self._shot_hz[pixel] / 2 * (1.0 - (1.0 - SHOT_NOISE_IN_WHITE) * light)
         on_hz = half_hz * self._parameters.threshold_on / self._threshold_on[pixel]
         both_hz = on_hz + half_hz * self._parameters.threshold_off / self._threshold_off[pixel]

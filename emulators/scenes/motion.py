@@ -50,7 +50,9 @@ class Saccades:
         return position
 
 
-def shifted(drawing: Float64Array, positions_px: Float64Array, geometry: Geometry, fine: int) -> Iterator[Float32Array]:
+def shifted(
+    drawing: Float64Array | Float32Array, positions_px: Float64Array, geometry: Geometry, fine: int
+) -> Iterator[Float32Array]:
     """Yield (height, width) pictures of a drawing that stands at each of the positions.
 
     A pixel sees the mean of the drawing over its own area, with linear interpolation between points, so that a
@@ -65,7 +67,7 @@ def shifted(drawing: Float64Array, positions_px: Float64Array, geometry: Geometr
     Raises:
         InvalidValueError: The drawing does not cover the sensor at a position.
     """
-    points = drawing.astype(np.float32)
+    points: Float32Array = drawing.astype(np.float32)
     for right, down in positions_px:
         rows = _seen(points, geometry.height, float(down), fine)
         yield _seen(rows.T, geometry.width, float(right), fine).T

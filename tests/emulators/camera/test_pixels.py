@@ -99,8 +99,9 @@ def test_byte_picture_equals_float_picture_of_same_light():
     [
         (np.zeros((3, 2)), "must be \\(1, 1\\)"),
         (np.zeros((1, 1), np.int64), "uint8 or floating"),
-        (np.full((1, 1), -0.1), "negative"),
-        (np.full((1, 1), np.nan), "negative"),
+        (np.full((1, 1), -0.1), "0 or more"),
+        (np.full((1, 1), np.nan), "finite"),
+        (np.full((1, 1), np.inf), "finite"),
     ],
 )
 def test_picture_that_is_none_is_refused(picture, says):
