@@ -10,7 +10,7 @@ from hil.loop import NO_CAPTION, Trace
 from hil.sep.vectors import unit64
 from hil.types import BoolArray, Float32Array, Float64Array, Int64Array
 
-__all__ = ["Agreement", "agree", "pair_cosine"]
+__all__ = ["Agreement", "accuracy", "agree", "pair_cosine"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +28,7 @@ class Agreement:
         received_cosine: Mean cosine between what arrived, decoded and aligned, and the reference's embedding of that
             window, anchors left out; None when nothing arrived.
         delivery: Share of sent messages that arrived; None when nothing was sent.
+        accuracy: Share of labelled windows whose nearest caption is the true one; None without labels.
         confusion: (n_captions, n_captions) windows by caption of the reference (rows) and the target (columns); empty
             without captions.
     """
@@ -40,11 +41,19 @@ class Agreement:
     belief_agreement: float | None
     received_cosine: float | None
     delivery: float | None
+    accuracy: float | None
     confusion: Int64Array
 
 
-def agree(reference: Trace, target: Trace, *, n_captions: int) -> Agreement:
-    """Return how far a target's trace agrees with the reference's of the same windows."""
+def agree(reference: Trace, target: Trace, *, n_captions: int, truth: Int64Array | None = None) -> Agreement:
+    """Return how far a target's trace agrees with the reference's of the same windows.
+
+    Args:
+        reference: What the target is held against.
+        target: What is judged.
+        n_captions: Captions of the network, 0 for none.
+        truth: (n,) index of the true caption, -1 where nobody knows.
+    """
     judges = np.ones(len(target.embeddings), np.bool_)
     judges[target.anchors] = False
     sent, expected = target.gate.sent, reference.gate.sent
@@ -57,8 +66,16 @@ def agree(reference: Trace, target: Trace, *, n_captions: int) -> Agreement:
         belief_agreement=_belief_agreement(reference, target, judges) if n_captions else None,
         received_cosine=_received_cosine(reference, target, judges),
         delivery=len(target.received.windows) / target.wire.packets if target.wire.packets else None,
+        accuracy=accuracy(target, truth),
         confusion=_confusion(reference.captions, target.captions, n_captions),
     )
+
+
+def accuracy(trace: Trace, truth: Int64Array | None) -> float | None:
+    """Return the share of labelled windows whose nearest caption is the true one; None without labels."""
+    if truth is None or not (known := truth != NO_CAPTION).any():
+        return None
+    return _same(trace.captions[known], truth[known])
 
 
 def pair_cosine(one: Float32Array, other: Float32Array) -> Float64Array:

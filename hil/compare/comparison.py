@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hil.compare.agreement import Agreement, agree
+from hil.compare.agreement import Agreement, accuracy, agree
 from hil.compare.document import comparison_document
 from hil.compare.layers import Divergence, LayerError, compare_layers, first_divergence
 from hil.compare.requirements import Judgement, Requirement
@@ -20,7 +20,7 @@ from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_target
-from hil.types import FeatureBatch
+from hil.types import FeatureBatch, Int64Array
 
 __all__ = ["Comparison", "TargetComparison", "compare"]
 
@@ -74,6 +74,7 @@ class Comparison:
         reference: The reference's trace.
         targets: The others beside it.
         requirements: What the caller asked of every target.
+        truth: (n,) int64 index of each window's true caption, -1 where nobody knows; None without labels.
         manifest: What the result rests on.
         started: When it ran, in UTC, ISO 8601.
         total_s: Wall seconds it took.
@@ -85,6 +86,7 @@ class Comparison:
     reference: Trace
     targets: tuple[TargetComparison, ...]
     requirements: tuple[Requirement, ...]
+    truth: Int64Array | None
     manifest: Manifest
     started: str
     total_s: float
@@ -93,6 +95,34 @@ class Comparison:
     def passed(self) -> bool:
         """Whether every target passed."""
         return all(target.passed for target in self.targets)
+
+    @property
+    def gate_threshold(self) -> float:
+        """Cosine distance above which a meaning was sent."""
+        own = self.settings.gate_threshold
+        return self.network.gate_threshold if own is None else own
+
+    @property
+    def reference_accuracy(self) -> float | None:
+        """Share of labelled windows whose nearest caption on the reference is the true one; None without labels."""
+        return accuracy(self.reference, self.truth)
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """The reference's trace, then the targets'."""
+        return self.reference, *(target.trace for target in self.targets)
+
+    @property
+    def headline(self) -> str:
+        """The verdict on all targets in one line."""
+        if not self.passed:
+            failed = [target.trace.target for target in self.targets if not target.passed]
+            return f"Failed: {', '.join(failed)}"
+        judged = [target for target in self.targets if target.verdict != "not judged"]
+        identical = sum(target.held_to_exactness for target in judged)
+        counts = {"identical": identical, "as required": len(judged) - identical}
+        counts["not judged"] = len(self.targets) - len(judged)
+        return "Passed: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
     @property
     def exit_code(self) -> int:
@@ -120,6 +150,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
     seed: int = 0,
     settings: LineSettings | None = None,
     requirements: Sequence[Requirement | str] = (),
+    truth: Int64Array | None = None,
     recording: RecordingStamp | None = None,
     command: str | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -134,6 +165,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         seed: Of everything random.
         settings: What the line does after the substrate.
         requirements: What every target must meet, as values or as ``gate_agreement=0.95``.
+        truth: (n,) index of each window's true caption, -1 where nobody knows.
         recording: Which recording the windows come from, for the manifest.
         command: The command that repeats the run, for the manifest.
         on_progress: Called with the windows inferred on all substrates and their total.
@@ -163,7 +195,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
             name=name,
             on_progress=steps.next(),
         )
-        compared.append(_lay_beside(base, trace, network, asked))
+        compared.append(_lay_beside(base, trace, network, asked, truth))
     return Comparison(
         network=network,
         features=features,
@@ -171,6 +203,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         reference=replace(base, layers=()),
         targets=tuple(compared),
         requirements=asked,
+        truth=truth,
         manifest=make_manifest(
             features, network, [name for name, _ in backends], seed=seed, recording=recording, command=command
         ),
@@ -191,16 +224,19 @@ def _name(target: str | Backend) -> str:
 
 
 def _lay_beside(
-    reference: Trace, trace: Trace, network: TernaryNetwork, requirements: tuple[Requirement, ...]
+    reference: Trace,
+    trace: Trace,
+    network: TernaryNetwork,
+    requirements: tuple[Requirement, ...],
+    truth: Int64Array | None,
 ) -> TargetComparison:
+    n_captions = len(network.captions.texts) if network.captions is not None else 0
     result = TargetComparison(
         trace=replace(trace, layers=()),
         held_to_exactness=reference.capabilities.exact and trace.capabilities.exact,
         layers=compare_layers(reference, trace),
         divergence=first_divergence(reference, trace, network),
-        agreement=agree(
-            reference, trace, n_captions=len(network.captions.texts) if network.captions is not None else 0
-        ),
+        agreement=agree(reference, trace, n_captions=n_captions, truth=truth),
     )
     return replace(result, judgements=tuple(requirement.judge(result) for requirement in requirements))
 

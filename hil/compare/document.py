@@ -39,17 +39,12 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         },
         "stream": _stream(comparison),
         "network": _network(comparison.network),
-        "line": {**asdict(comparison.settings), "gate_threshold": _number(_threshold(comparison))},
+        "line": {**asdict(comparison.settings), "gate_threshold": _number(comparison.gate_threshold)},
         "requirements": [_requirement(requirement) for requirement in comparison.requirements],
-        "reference": _trace(comparison.reference, comparison),
+        "reference": {**_trace(comparison.reference, comparison), "accuracy": _number(comparison.reference_accuracy)},
         "targets": [_target(target, comparison) for target in comparison.targets],
         "timing": _timing(comparison),
     }
-
-
-def _threshold(comparison: Comparison) -> float:
-    own = comparison.settings.gate_threshold
-    return comparison.network.gate_threshold if own is None else own
 
 
 def _stream(comparison: Comparison) -> dict[str, Any]:
@@ -61,6 +56,7 @@ def _stream(comparison: Comparison) -> dict[str, Any]:
         "t_start_us": features.t_start_us.tolist(),
         "t_end_us": features.t_end_us.tolist(),
         "n_events": features.n_events.tolist(),
+        "truth": comparison.truth.tolist() if comparison.truth is not None else None,
     }
 
 
@@ -150,6 +146,7 @@ def _target(target: TargetComparison, comparison: Comparison) -> dict[str, Any]:
             "received_cosine": _number(agreement.received_cosine),
             "delivery": _number(agreement.delivery),
         },
+        "accuracy": _number(agreement.accuracy),
         "confusion": agreement.confusion.tolist() if agreement.confusion.size else None,
     }
 

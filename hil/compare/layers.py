@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hil.loop import Trace
 from hil.network import TernaryNetwork
-from hil.types import LayerTrace
+from hil.types import Inference, LayerTrace
 
 __all__ = ["Divergence", "LayerError", "compare_layers", "first_divergence"]
 
@@ -51,8 +51,9 @@ class LayerError:
 
     Attributes:
         layer: Number of the layer, from 0.
-        values: Accumulators and activations compared.
-        differing: How many of them are not equal.
+        values: Accumulators compared, and as many activations.
+        accumulators_differing: How many accumulators are not equal.
+        activations_differing: How many activations are not equal.
         accumulator_max: Largest difference of an accumulator, in units of one weight times one input.
         accumulator_rms: Root mean square of those differences.
         relative: That over the root mean square of the reference's accumulators.
@@ -60,10 +61,16 @@ class LayerError:
 
     layer: int
     values: int
-    differing: int
+    accumulators_differing: int
+    activations_differing: int
     accumulator_max: float
     accumulator_rms: float
     relative: float
+
+    @property
+    def differing(self) -> int:
+        """Values of either kind that are not equal."""
+        return self.accumulators_differing + self.activations_differing
 
 
 def compare_layers(reference: Trace, target: Trace) -> tuple[LayerError, ...]:
@@ -77,8 +84,9 @@ def _layer_error(layer: int, expected: LayerTrace, got: LayerTrace) -> LayerErro
     rms, size = _rms(difference), _rms(expected.accumulator.astype(np.float64))
     return LayerError(
         layer=layer,
-        values=expected.accumulator.size + expected.activation.size,
-        differing=int(np.count_nonzero(difference) + np.count_nonzero(got.activation != expected.activation)),
+        values=expected.accumulator.size,
+        accumulators_differing=int(np.count_nonzero(difference)),
+        activations_differing=int(np.count_nonzero(got.activation != expected.activation)),
         accumulator_max=float(np.abs(difference).max(initial=0.0)),
         accumulator_rms=rms,
         relative=rms / size if size else float(rms > 0),
@@ -89,7 +97,9 @@ def _rms(values: npt.NDArray[Any]) -> float:
     return float(np.sqrt(np.square(values).mean())) if values.size else 0.0
 
 
-def first_divergence(reference: Trace, target: Trace, network: TernaryNetwork) -> Divergence | None:
+def first_divergence(
+    reference: Trace | Inference, target: Trace | Inference, network: TernaryNetwork
+) -> Divergence | None:
     """Return where the target first departs from the reference, by layer, window and row; None if nowhere."""
     pairs = zip(network.layers, reference.layers, target.layers, strict=False)
     for i, (layer, expected, got) in enumerate(pairs):

@@ -52,6 +52,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ">=", "mean cosine of what arrived and the reference's embedding", lambda x: x.agreement.received_cosine
         ),
         "delivery": Metric(">=", "share of sent messages that arrived", lambda x: x.agreement.delivery),
+        "accuracy": Metric(
+            ">=", "share of labelled windows whose nearest caption is the true one", lambda x: x.agreement.accuracy
+        ),
         "layer_error": Metric(
             "<=",
             "largest relative root-mean-square error of a layer's accumulators",

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["comparison_table"]
 
 HEADER = (
-    ("", "", "layer", "cosine", "", "same", "same", "flips", "", "", ""),
-    ("target", "verdict", "error", "mean", "min", "caption", "gate", "+/-", "packets", "wire", "arrived"),
+    ("", "", "layer", "cosine", "", "right", "same", "same", "flips", "", "on the", ""),
+    ("target", "verdict", "error", "mean", "min", "caption", "caption", "send", "+/-", "packets", "wire", "arrived"),
 )
 LEFT = 2  # columns of words; the others are numbers
 
 
 def comparison_table(comparison: Comparison) -> str:
     """Return the title, one line per substrate, and a line for whatever needs saying."""
-    rows = [*HEADER, _reference_row(comparison.reference), *map(_target_row, comparison.targets)]
+    rows = [*HEADER, _reference_row(comparison), *map(_target_row, comparison.targets)]
     return "\n".join([_title(comparison), "", *_aligned(rows), "", *_notes(comparison)])
 
 
@@ -37,8 +37,10 @@ def _title(comparison: Comparison) -> str:
     )
 
 
-def _reference_row(trace: Trace) -> tuple[str, ...]:
-    return (trace.target, "reference", "", "", "", "", "", "", *_sending(trace))
+def _reference_row(comparison: Comparison) -> tuple[str, ...]:
+    trace = comparison.reference
+    right = percent(comparison.reference_accuracy)
+    return (trace.target, "reference", "", "", "", right, "", "", "", *_sending(trace))
 
 
 def _target_row(target: TargetComparison) -> tuple[str, ...]:
@@ -50,6 +52,7 @@ def _target_row(target: TargetComparison) -> tuple[str, ...]:
         "-" if error is None else f"{error:.2g}",
         cosine_text(float(agreement.cosine.mean())),
         cosine_text(float(agreement.cosine.min())),
+        percent(agreement.accuracy),
         percent(agreement.caption_agreement),
         percent(agreement.gate_agreement),
         f"+{agreement.extra_sends}/-{agreement.missed_sends}",
@@ -74,12 +77,11 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    traces = [comparison.reference, *(target.trace for target in comparison.targets)]
     return [
         _saving(comparison),
         *(line for target in comparison.targets for line in _complaints(target)),
-        *(f"{trace.target}: {cost_text(trace.telemetry, len(comparison.features))}" for trace in traces),
-        "passed" if comparison.passed else "FAILED",
+        *(f"{trace.target}: {cost_text(trace.telemetry, len(comparison.features))}" for trace in comparison.traces),
+        comparison.headline,
     ]
 
 

@@ -103,15 +103,15 @@ def test_metric_that_cannot_be_measured_meets_nothing():
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_is_met_by_an_identical_target_and_missed_by_an_impossible_bound(metric):
     wanted = {">=": ("1", "1.1"), "<=": ("1e9", "-1")}[METRICS[metric].bound]
-    lossless = LineSettings(codec="float32")
-    assert compared("ternary", requirements=[f"{metric}={wanted[0]}"], settings=lossless).passed
-    assert not compared("ternary", requirements=[f"{metric}={wanted[1]}"], settings=lossless).passed
+    given = {"settings": LineSettings(codec="float32"), "truth": compared("ternary").reference.captions}
+    assert compared("ternary", requirements=[f"{metric}={wanted[0]}"], **given).passed
+    assert not compared("ternary", requirements=[f"{metric}={wanted[1]}"], **given).passed
 
 
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("gate=0.9", UnknownNameError, "known: belief_agreement, caption_agreement"),
+        ("gate=0.9", UnknownNameError, "known: accuracy, belief_agreement"),
         ("gate_agreement", InvalidValueError, "metric=value"),
         ("gate_agreement=much", InvalidValueError, "needs a number"),
         ("gate_agreement=nan", InvalidValueError, "finite"),
@@ -149,6 +149,16 @@ def test_agreement_counts_follow_from_the_windows():
     assert np.trace(target.agreement.confusion) == round(target.agreement.caption_agreement * 30) < 30
 
 
+def test_accuracy_counts_labelled_windows_only():
+    truth = compared("ternary").reference.captions.copy()
+    truth[:10] = -1
+    truth[10:15] = (truth[10:15] + 1) % 6
+    comparison = compared("ternary", truth=truth)
+    assert comparison.reference_accuracy == comparison.targets[0].agreement.accuracy == 15 / 20
+    assert "75.0 %" in str(comparison)
+    assert compared("ternary", truth=np.full(30, -1)).reference_accuracy is None
+
+
 def test_more_noise_agrees_less_on_average():
     """Mean over 8 seeds of 30 windows each."""
     cosines = [
@@ -180,6 +190,7 @@ def test_document_follows_its_schema():
     cases = [
         compared("ternary", "float", noisy(1.0), flipped(0, 1, 2), requirements=["gate_agreement=0.9"]),
         compared("ternary", network=small_network(captions=False), requirements=["caption_agreement=1"]),
+        compared("ternary", truth=np.arange(30) % 6),
     ]
     for comparison in cases:
         jsonschema.validate(document(comparison), schema)
@@ -222,7 +233,10 @@ def test_manifest_changes_with_the_windows():
 
 def test_table_has_a_line_for_every_substrate_and_the_verdict():
     text = str(compared("float", flipped(0, 1, 2)))
-    assert text.splitlines()[-1] == "FAILED"
+    assert text.splitlines()[-1] == "Failed: flipped"
+    assert str(compared("ternary", "float")).splitlines()[-1] == "Passed: 1 identical, 1 not judged"
+    asked = compared("ternary", "float", requirements=["gate_agreement=0"])
+    assert asked.headline == "Passed: 1 identical, 1 as required"
     assert "flipped differs first at layer 0, row 2, window 1: accumulator" in text
     assert max(map(len, text.splitlines())) <= 120
 
