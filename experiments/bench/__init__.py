@@ -1,0 +1,1 @@
+"""Performance figures as ratios against a stated baseline, measured in one run."""
