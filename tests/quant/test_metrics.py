@@ -1,0 +1,96 @@
+"""Our NeuroBench figures are the package's own, on the same network and windows."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from hil import Patches, TernaryLayer, TernaryNetwork, stream
+from hil.testing import random_features, random_network, reference_layers
+from quant.metrics import array_cost, neurobench_metrics
+
+DENSE = random_network((30, 20, 10), rng=stream(1, "metrics", "dense"))
+CONVOLUTION = random_network(
+    (0, 6), rng=stream(1, "metrics", "conv"), patches=Patches(2, 6, 5, kernel=3, stride=2, padding=1)
+)
+
+
+def torch_twin(network):
+    """Build the network of torch modules that the package can hook, requantisation as a kind of ReLU."""
+    import torch
+    from torch import nn
+
+    class Requantise(nn.ReLU):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, product):
+            n = len(product)
+            sums = product.reshape(n, self.layer.channels, -1).numpy().astype(np.int64).transpose(0, 2, 1)
+            biased = (sums + self.layer.bias).astype(np.int32)
+            return torch.from_numpy(self.layer.fold(self.layer.requantisation.apply(biased)).astype(np.float32))
+
+    modules = []
+    for layer in network.layers:
+        p = layer.patches
+        if p is None:
+            module = nn.Linear(layer.fan_in, layer.channels, bias=False)
+        else:
+            modules.append(nn.Unflatten(1, (p.in_channels, p.height, p.width)))
+            module = nn.Conv2d(p.in_channels, layer.channels, p.kernel, p.stride, p.padding, bias=False)
+        module.weight.data = torch.from_numpy(layer.weight.astype(np.float32)).reshape(module.weight.shape)
+        module.weight.requires_grad = False
+        modules.append(module)
+        if layer.requantisation is not None:
+            modules.append(Requantise(layer))
+    return nn.Sequential(*modules)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dense", "convolution"])
+def test_figures_equal_the_neurobench_package(kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("neurobench", reason="the package neurobench is not installed")
+        import torch
+        from neurobench.benchmarks import Benchmark
+        from neurobench.metrics.static import ConnectionSparsity, Footprint
+        from neurobench.metrics.workload import ActivationSparsity, SynapticOperations
+        from neurobench.models import TorchModel
+
+        network = DENSE if kind == "dense" else CONVOLUTION
+        features = random_features(network, 6, rng=stream(2, "metrics"))
+        data = torch.utils.data.TensorDataset(torch.from_numpy(features.astype(np.float32)), torch.zeros(6))
+        model = TorchModel(torch_twin(network))
+        metrics = [[Footprint, ConnectionSparsity], [ActivationSparsity, SynapticOperations]]
+        theirs = Benchmark(model, torch.utils.data.DataLoader(data, batch_size=6), [], [], metrics).run(quiet=True)
+    ours = neurobench_metrics(network, features, reference_layers(network, features))
+    assert ours.footprint_bytes == theirs["Footprint"]
+    assert ours.connection_sparsity == theirs["ConnectionSparsity"]
+    assert ours.activation_sparsity == pytest.approx(theirs["ActivationSparsity"])
+    operations = theirs["SynapticOperations"]
+    assert ours.effective_macs == pytest.approx(operations["Effective_MACs"])
+    assert ours.effective_acs == pytest.approx(operations["Effective_ACs"])
+    assert ours.dense_operations == pytest.approx(operations["Dense"])
+
+
+def test_ternary_inputs_count_as_accumulates():
+    layer = TernaryLayer(np.array([[1, 0, -1]], np.int8), np.zeros(1, np.int32), 1.0)
+    network = TernaryNetwork("one", (layer,), np.ones(1, np.float32))
+    features = np.array([[1, 1, 0], [-1, 0, 1]], np.int8)
+    found = neurobench_metrics(network, features, reference_layers(network, features))
+    assert (found.effective_acs, found.effective_macs, found.dense_operations) == (1.5, 0.0, 3.0)
+
+
+def test_array_counts_driven_rows_cells_and_conversions():
+    layer = TernaryLayer(np.ones((3, 200), np.int8), np.zeros(3, np.int32), 1.0)
+    network = TernaryNetwork("one", (layer,), np.ones(3, np.float32))
+    features = np.zeros((2, 200), np.int8)
+    features[0, :10] = 5
+    found = array_cost(network, features, reference_layers(network, features), rows=128, columns=4)
+    assert found.cells == 2 * 600
+    assert found.packed_bytes == 3 * 50
+    assert found.adc_conversions == 3 * 2
+    assert found.driven_rows == 5 * 2  # ten rows in one of two windows, columns spread over two tiles
+    assert found.cell_reads == 5 * 6
