@@ -15,6 +15,7 @@ import numpy.typing as npt
 from emulators.batches import check_windows, provenance
 from emulators.calibration import Profile
 from emulators.config import CrossbarConfig
+from emulators.cost import CostModel
 from emulators.devices.device import Device
 from emulators.engine import LayerEngine, Tally
 from emulators.representative import layer_inputs, representative_windows
@@ -41,6 +42,7 @@ class CrossbarSession:
         engines: One per layer.
         profile: What its ADCs saw during calibration.
         seed: What every draw follows from.
+        cost_model: Inputs of the energy, latency and area figures.
     """
 
     network: TernaryNetwork
@@ -49,6 +51,7 @@ class CrossbarSession:
     engines: list[LayerEngine]
     profile: Profile
     seed: int
+    cost_model: CostModel = field(default_factory=CostModel)
     _start_us: int | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
@@ -80,7 +83,7 @@ class CrossbarSession:
             if trace:
                 layers.append(step)
         outputs = self.network.embed(values)
-        return Inference(outputs, self._telemetry(time.perf_counter() - started, tally), tuple(layers))
+        return Inference(outputs, self._telemetry(time.perf_counter() - started, tally, len(features)), tuple(layers))
 
     def _ages(self, t_us: Int64Array) -> Float64Array:
         """Return (n,) seconds since programming; a stream that starts over finds the array as it was then."""
@@ -97,16 +100,21 @@ class CrossbarSession:
         keys: npt.NDArray[np.uint64] = row_hash(rows, np.ascontiguousarray(t_us), seed)
         return keys
 
-    def _telemetry(self, elapsed_s: float, tally: Tally) -> Telemetry:
+    def _telemetry(self, elapsed_s: float, tally: Tally, n: int) -> Telemetry:
         rate = tally.clipped / tally.conversions if tally.conversions else 0.0
+        cost = self.cost_model.of(tally, self.engines, self.config, inferences=n)
         counters = {
             "adc_conversions": float(tally.conversions),
             "adc_clip_rate": rate,
             "arrays": float(sum(engine.tiling.arrays for engine in self.engines)),
             "cells": float(sum(engine.tiling.cells for engine in self.engines)),
+            "cells_rewritten": float(sum(engine.wear.rewrites for engine in self.engines)),
         }
         source = provenance(self.network, substrate=self.name, seed=str(self.seed))
-        return Telemetry("wall", elapsed_s, counters=counters, provenance=source)
+        if not self.config.costed:
+            return Telemetry("wall", elapsed_s, counters=counters, provenance=source)
+        counters.update(cost.counters())
+        return Telemetry("wall", elapsed_s, "model", cost.total_joule, counters, source)
 
     def placement(self) -> list[dict[str, Any]]:
         """Return where each layer lies, JSON-ready."""
@@ -164,7 +172,7 @@ class CrossbarBackend:
     @property
     def capabilities(self) -> Capabilities:
         """Analog, any size: layers larger than a tile are cut."""
-        return Capabilities(exact=False)
+        return Capabilities(exact=False, energy_source="model" if self.config.costed else "none")
 
     def program(self, network: TernaryNetwork, *, seed: int) -> CrossbarSession:
         """Program every layer's cells and calibrate its converters.
@@ -172,7 +180,7 @@ class CrossbarBackend:
         Raises:
             InvalidValueError: The calibration windows do not fit the network.
         """
-        device = self._device()
+        device = self.config.device.applied_to(self.device)
         engines = [
             LayerEngine.program(layer, device, self.config, seed=seed, index=index)
             for index, layer in enumerate(network.layers)
@@ -181,15 +189,6 @@ class CrossbarBackend:
         for engine, vectors in zip(engines, layer_inputs(network, self._windows(network)), strict=True):
             tiles += engine.calibrate(vectors, seed=seed, t_s=self.config.age_s)
         return CrossbarSession(network, self.name, self.config, engines, Profile(tuple(tiles)), seed)
-
-    def _device(self) -> Device:
-        switches = {
-            ("spread", "shift"): self.config.programming,
-            ("drift",): self.config.drift,
-            ("read_noise",): self.config.read_noise,
-        }
-        off = [part for parts, on in switches.items() if not on for part in parts]
-        return self.device.without(*off)
 
     def _windows(self, network: TernaryNetwork) -> Int8Array:
         if not self.config.calibration:

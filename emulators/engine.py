@@ -10,13 +10,15 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from emulators.arrays import Anchors, LayerArrays, Operator
+from emulators.arrays import Anchors, LayerArrays, Moment, write_layer
 from emulators.calibration import TileProfile, column_fit, range_of
 from emulators.config import CrossbarConfig
 from emulators.converters import AdcBank, DacBank
 from emulators.devices.device import Device
 from emulators.mapping import drive_lines, mapping_named
+from emulators.operators import Operator
 from emulators.tiles import Tiling
+from emulators.wear import Wear
 from hil.network import TernaryLayer
 from hil.rng import stream
 from hil.types import BoolArray, Float64Array, Int8Array, Int32Array
@@ -25,6 +27,8 @@ __all__ = ["LayerEngine", "Tally"]
 
 BLOCK: Final = 256
 PARALLEL_AMPLITUDE: Final = 128
+INPUT_BITS: Final = 8
+WIRED_ANCHOR_RATIO: Final = 2.0  # solving wires is dear; a cell of nu = 0.1 is then off by 6e-4 in between
 
 Keys = npt.NDArray[np.uint64]
 
@@ -36,15 +40,21 @@ class Tally:
     Attributes:
         conversions: Passes through an ADC.
         clipped: Passes that ended at the end of the range.
+        drives: Word lines driven, once per pass.
+        reads: Reads of an array.
+        array_joule: What the drivers delivered.
     """
 
     conversions: int = 0
     clipped: int = 0
+    drives: int = 0
+    reads: int = 0
+    array_joule: float = 0.0
 
     def add(self, other: Tally) -> None:
         """Count another tally in."""
-        self.conversions += other.conversions
-        self.clipped += other.clipped
+        for name in ("conversions", "clipped", "drives", "reads", "array_joule"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(slots=True)
@@ -53,6 +63,23 @@ class _Stage:
 
     adc: AdcBank
     correction: Float64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """Vectors that meet the same array.
+
+    Attributes:
+        before: Operators of each strip and conversion.
+        after: Operators of the next anchor, or None where the array does not move.
+        part: (n,) how far each vector lies towards the next anchor.
+        keys: (n,) what the noise of each vector belongs to.
+    """
+
+    before: list[list[Operator]]
+    after: list[list[Operator]] | None
+    part: Float64Array
+    keys: Keys
 
 
 @dataclass(slots=True)
@@ -64,12 +91,14 @@ class LayerEngine:
         config: How it is driven and read.
         index: Which layer it is.
         anchors: When its conductances are computed.
+        wear: What reading has done to it.
     """
 
     arrays: LayerArrays
     config: CrossbarConfig
     index: int
     anchors: Anchors
+    wear: Wear
     _dacs: list[DacBank] = field(default_factory=list, init=False)
     _stages: list[list[_Stage]] = field(default_factory=list, init=False)
     _salt: np.uint64 = field(default=np.uint64(0), init=False)
@@ -84,8 +113,12 @@ class LayerEngine:
             lines = (inputs.stop - inputs.start) * tiling.mapping.lines_per_input
             dacs.append(config.dac.bank(lines, rng=stream(seed, "crossbar", "layer", index, "dac", strip)))
         input_bits = 9 + max(bank.grid_bits for bank in dacs)
-        arrays = LayerArrays.program(layer, tiling, device, input_bits=input_bits, seed=seed, index=index)
-        engine = cls(arrays, config, index, Anchors())
+        amplitude = 1 if config.inputs == "bit_serial" else PARALLEL_AMPLITUDE
+        cells = write_layer(layer, tiling, device, seed=seed, index=index)
+        wires, volt = config.array_wires, device.read_volt / amplitude
+        arrays = LayerArrays(layer, tiling, device, wires, volt, input_bits, config.epoch_s, cells)
+        anchors = Anchors() if wires.are_ideal else Anchors(ratio=WIRED_ANCHOR_RATIO)
+        engine = cls(arrays, config, index, anchors, Wear(arrays, config, seed, index))
         engine._dacs = dacs
         engine._salt = stream(seed, "crossbar", "layer", index, "read").integers(2**64, dtype=np.uint64)
         return engine
@@ -100,6 +133,12 @@ class LayerEngine:
         """Largest magnitude on a line in one pass."""
         return 1 if self.config.inputs == "bit_serial" else PARALLEL_AMPLITUDE
 
+    @property
+    def reads_per_vector(self) -> int:
+        """Reads of each array that one vector takes, whatever it holds."""
+        passes = INPUT_BITS if self.config.inputs == "bit_serial" else 1
+        return passes * self.tiling.mapping.conversions_per_output
+
     # --- running -----------------------------------------------------------------------------------------------
 
     def accumulate(self, vectors: Int8Array, *, keys: Keys, t_s: Float64Array) -> tuple[Int32Array, Tally]:
@@ -108,31 +147,54 @@ class LayerEngine:
         Args:
             vectors: (n, fan_in) int8.
             keys: (n,) what the noise of each vector belongs to.
-            t_s: (n,) seconds since programming, never decreasing.
+            t_s: (n,) seconds since programming.
         """
         out = np.zeros((len(vectors), self.tiling.channels))
         tally = Tally()
         salted = keys ^ self._salt
-        for rows, anchor, part in self._stretches(t_s):
-            tally.add(self._run(vectors[rows], salted[rows], anchor, part, out[rows]))
+        for rows, moments, part in self._stretches(t_s):
+            before, *after = [self.arrays.operators(moment) for moment in moments]
+            stretch = _Stretch(before, after[0] if after else None, part, salted[rows])
+            tally.add(self._run(vectors[rows], stretch, out[rows]))
         return np.rint(out).astype(np.int32), tally
 
-    def _stretches(self, t_s: Float64Array) -> Iterator[tuple[slice, int, Float64Array]]:
-        """Yield (rows, anchor, part): blocks of vectors between the same two anchors."""
+    def _stretches(self, t_s: Float64Array) -> Iterator[tuple[slice, list[Moment], Float64Array]]:
+        """Yield (rows, one or two moments, part): blocks of vectors that meet the same array."""
         index, part = self.anchors.bracket(t_s)
         if not self.arrays.device.ages:
             index, part = np.zeros_like(index), np.zeros_like(part)
-        edges = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(t_s)]
+        epoch = np.floor(t_s / self.config.epoch_s) if self.arrays.steps else np.zeros_like(t_s)
+        changes = (np.diff(index) != 0) | (np.diff(epoch) != 0)
+        edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(t_s)]
         for start, stop in pairwise(edges):
-            for first in range(start, stop, BLOCK):
-                rows = slice(first, min(first + BLOCK, stop))
-                yield rows, int(index[start]), part[rows]
+            first = start
+            while first < stop:
+                last = min(first + min(BLOCK, self._vectors_left()), stop)
+                rows = slice(first, last)
+                yield rows, self._moments(int(index[start]), float(epoch[start])), part[rows]
+                if self.arrays.device.disturb is not None:
+                    self.wear.count(last - first, self.reads_per_vector, t_s=float(t_s[last - 1]))
+                first = last
 
-    def _run(self, vectors: Int8Array, keys: Keys, anchor: int, part: Float64Array, out: Float64Array) -> Tally:
+    def _vectors_left(self) -> int:
+        return BLOCK if self.arrays.device.disturb is None else self.wear.until_next_look(self.reads_per_vector)
+
+    def _moments(self, anchor: int, epoch: float) -> list[Moment]:
+        """Return when the arrays are looked at: two anchors to interpolate between, or one step."""
+        anchor_s, ages = self.anchors.at(anchor), self.arrays.device.ages
+        if self.arrays.steps:
+            t_s = epoch * self.config.epoch_s
+            return [Moment(anchor_s if ages else 0.0, max(t_s, anchor_s) if ages else t_s, self.wear.seen_reads)]
+        if ages:
+            return [Moment(at, at) for at in (anchor_s, self.anchors.at(anchor + 1))]
+        return [Moment(0.0, 0.0)]
+
+    def _run(self, vectors: Int8Array, stretch: _Stretch, out: Float64Array) -> Tally:
         tally = Tally()
         for strip in range(self.tiling.strips):
             for bit, plane, weight in self._planes(vectors[:, self.tiling.inputs_of(strip)]):
-                tally.add(self._convert_strip(strip, bit, plane, weight, (keys, anchor, part, out)))
+                tally.add(self._convert_strip(strip, bit, plane, weight, stretch, out))
+        tally.reads = len(vectors) * self.reads_per_vector * self.tiling.arrays
         return tally
 
     def _planes(self, x: Int8Array) -> Iterator[tuple[int, npt.NDArray[np.int64], int]]:
@@ -142,32 +204,26 @@ class LayerEngine:
             yield 0, wide, 1
             return
         magnitude, sign = np.abs(wide), np.sign(wide)
-        for bit in range(8):
+        for bit in range(INPUT_BITS):
             plane = sign * (magnitude >> bit & 1)
             if plane.any():
                 yield bit, plane, 1 << bit
 
     def _convert_strip(
-        self,
-        strip: int,
-        bit: int,
-        x: npt.NDArray[np.int64],
-        weight: int,
-        context: tuple[Keys, int, Float64Array, Float64Array],
+        self, strip: int, bit: int, x: npt.NDArray[np.int64], weight: int, stretch: _Stretch, out: Float64Array
     ) -> Tally:
         """Run every conversion of one strip and one pass over the inputs; add what they say to the sums."""
         from emulators.kernels import convert, normal_table
 
-        keys, _, _, out = context
         driven: BoolArray = np.asarray(x.any(axis=1))
         tally, conversions = Tally(), self.tiling.mapping.conversions
         scale = weight * self.tiling.mapping.scale
-        for number, (analog, variance) in enumerate(self._currents(strip, bit, x, context)):
+        for number, (volts, analog, variance) in enumerate(self._currents(strip, bit, x, stretch)):
             stage = self._stages[strip][number]
             tally.clipped += convert(
                 analog,
-                variance,
-                keys,
+                self._with_adc_noise(variance, stage, len(x)),
+                stretch.keys,
                 self._noise_index(strip, bit, number),
                 driven,
                 stage.adc.limits,
@@ -177,9 +233,18 @@ class LayerEngine:
                 out,
                 normal_table(),
             )
+            tally.drives += int(np.count_nonzero(volts))
+            tally.array_joule += self._joule(stretch.before[strip][number], volts, driven)
         self._correct(strip, x, driven, weight, out)
         tally.conversions = int(driven.sum()) * self.tiling.channels * len(conversions)
         return tally
+
+    def _joule(self, operator: Operator, volts: Float64Array, driven: BoolArray) -> float:
+        """Return what the drivers delivered to the driven vectors."""
+        if not self.config.energy:
+            return 0.0
+        watt = float(operator.power(volts)[driven].sum()) * self.arrays.volt_per_step**2
+        return watt * self.config.device.t_read_s
 
     def _correct(self, strip: int, x: npt.NDArray[np.int64], driven: BoolArray, weight: int, out: Float64Array) -> None:
         """Apply the digital corrections of the mapping."""
@@ -192,28 +257,23 @@ class LayerEngine:
 
     def _noise_index(self, strip: int, bit: int, conversion: int) -> int:
         """Return where the noise of one conversion starts, apart from that of every other."""
-        return ((strip * 8 + bit) * 8 + conversion) * (1 << 20)
+        return ((strip * INPUT_BITS + bit) * 8 + conversion) * (1 << 20)
 
     def _currents(
-        self, strip: int, bit: int, x: npt.NDArray[np.int64], context: tuple[Keys, int, Float64Array, Float64Array]
-    ) -> Iterator[tuple[Float64Array, Float64Array]]:
-        """Yield the (n, channels) currents and the variance of their noise, per conversion."""
-        keys, anchor, part, _ = context
-        before, after = self._between(anchor)
-        ageing = self.arrays.device.ages
+        self, strip: int, bit: int, x: npt.NDArray[np.int64], stretch: _Stretch
+    ) -> Iterator[tuple[Float64Array, Float64Array, Float64Array | None]]:
+        """Yield the (n, lines) voltages, the (n, channels) currents and the variance of their noise, per conversion."""
         for number, conversion in enumerate(self.tiling.mapping.conversions):
             amplitude = drive_lines(conversion.drive, x, amplitude=self.amplitude)
-            volts = self._dacs[strip].drive(amplitude, self._dac_noise(strip, bit, number, keys, amplitude.shape[1]))
-            analog = volts @ before[strip][number].matrix
-            if ageing:
-                analog += part[:, None] * (volts @ after[strip][number].matrix - analog)
-            yield analog, self._variance(volts, before[strip][number], strip, number)
-
-    def _between(self, anchor: int) -> tuple[list[list[Operator]], list[list[Operator]]]:
-        before = self.arrays.operators(self.anchors.at(anchor))
-        if not self.arrays.device.ages:
-            return before, before
-        return before, self.arrays.operators(self.anchors.at(anchor + 1))
+            noise = self._dac_noise(strip, bit, number, stretch.keys, amplitude.shape[1])
+            volts = self._dacs[strip].drive(amplitude, noise)
+            if self.config.topology == "gated1t1r":
+                volts = np.where(amplitude != 0, volts, 0.0)
+            before = stretch.before[strip][number]
+            analog = before.currents(volts)
+            if stretch.after is not None:
+                analog += stretch.part[:, None] * (stretch.after[strip][number].currents(volts) - analog)
+            yield volts, analog, before.variance(volts)
 
     def _dac_noise(self, strip: int, bit: int, conversion: int, keys: Keys, lines: int) -> Float64Array | None:
         from emulators.kernels import normal_table, normals
@@ -224,19 +284,12 @@ class LayerEngine:
         drawn: Float64Array = normals(keys, lines, first, normal_table())
         return drawn
 
-    def _variance(self, volts: Float64Array, operator: Operator, strip: int, conversion: int) -> Float64Array:
-        """Return (n, channels) variance of the noise, or (0, channels) where there is none.
-
-        The sum of independent Gaussians is a Gaussian of their summed variance: one draw per column is exact in
-        distribution.
-        """
-        own = self._stages[strip][conversion].adc.noise_variance if self._stages else np.zeros(self.tiling.channels)
-        if operator.variance is None and not own.any():
-            return np.empty((0, self.tiling.channels))
-        if operator.variance is None:
-            return np.broadcast_to(own, (len(volts), len(own)))
-        variance: Float64Array = volts**2 @ operator.variance
-        return variance + own
+    def _with_adc_noise(self, variance: Float64Array | None, stage: _Stage, n: int) -> Float64Array:
+        """Return (n, channels) variance of everything before the quantiser, or (0, channels) without noise."""
+        own = stage.adc.noise_variance
+        if variance is None:
+            return np.broadcast_to(own, (n, len(own))) if own.any() else np.empty((0, len(own)))
+        return variance + own if own.any() else variance
 
     # --- calibrating -------------------------------------------------------------------------------------------
 
@@ -257,7 +310,7 @@ class LayerEngine:
     def _profile(self, strip: int, vectors: Int8Array, t_s: float) -> list[TileProfile]:
         conversions = self.tiling.mapping.conversions
         seen: list[list[Float64Array]] = [[] for _ in conversions]
-        for analog, _, _, _ in self._calibration_passes(strip, vectors, t_s):
+        for analog, _ in self._calibration_passes(strip, vectors, t_s):
             for number, currents in enumerate(analog):
                 seen[number].append(currents)
         tiles = []
@@ -271,18 +324,17 @@ class LayerEngine:
 
     def _calibration_passes(
         self, strip: int, vectors: Int8Array, t_s: float
-    ) -> Iterator[tuple[list[Float64Array], npt.NDArray[np.int64], BoolArray, int]]:
-        """Yield (currents per conversion, inputs, driven, bit) of the driven vectors, without read noise."""
+    ) -> Iterator[tuple[list[Float64Array], npt.NDArray[np.int64]]]:
+        """Yield (currents per conversion, inputs) of the driven vectors, without fresh read noise."""
         index, part = self.anchors.bracket(np.full(1, t_s))
-        anchor = int(index[0]) if self.arrays.device.ages else 0
+        epoch = float(np.floor(t_s / self.config.epoch_s))
+        before, *after = [self.arrays.operators(m) for m in self._moments(int(index[0]), epoch)]
         for bit, plane, _ in self._planes(vectors[:, self.tiling.inputs_of(strip)]):
-            driven: BoolArray = np.asarray(plane.any(axis=1))
-            x = plane[driven]
-            if not len(x):
-                continue
-            keys = np.zeros(len(x), np.uint64)
-            context = (keys, anchor, np.broadcast_to(part, len(x)), np.empty((0, 0)))
-            yield [analog for analog, _ in self._currents(strip, bit, x, context)], x, driven, bit
+            x = plane[np.asarray(plane.any(axis=1))]
+            if len(x):
+                keys = np.arange(len(x), dtype=np.uint64)
+                stretch = _Stretch(before, after[0] if after else None, np.repeat(part, len(x)), keys)
+                yield [analog for _, analog, _ in self._currents(strip, bit, x, stretch)], x
 
     def _ranges(self, tiles: list[TileProfile]) -> dict[tuple[int, int, int], tuple[float, float]]:
         """Return the range of each (strip, column tile, conversion)."""
@@ -336,7 +388,7 @@ class LayerEngine:
         measured: list[list[Float64Array]] = [[] for _ in conversions]
         wanted: list[list[Float64Array]] = [[] for _ in conversions]
         exact = self._exact_matrices(strip)
-        for currents, x, _, _ in self._calibration_passes(strip, vectors, t_s):
+        for currents, x in self._calibration_passes(strip, vectors, t_s):
             for number, analog in enumerate(currents):
                 adc, out = self._stages[strip][number].adc, np.zeros_like(analog)
                 straight = np.tile([1.0, 0.0], (self.tiling.channels, 1))

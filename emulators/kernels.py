@@ -142,3 +142,76 @@ def convert(  # noqa: PLR0913, PLR0917  (one pass over memory instead of eight)
                 value = code * step
             out[n, c] += weight * (value * correction[c, 0] + correction[c, 1])
     return clipped
+
+
+@njit(inline="always")
+def _uniform(bits: Any) -> Any:
+    """Return a uniform number in [0, 1) from the upper 53 bits."""
+    return np.float64(bits >> uint64(11)) * 1.1102230246251565e-16
+
+
+@njit(inline="always")
+def _last_event(own: Any, phase: float) -> Any:
+    """Return the hash of the last redraw of a cell before a moment, ``phase`` memory times after the clock started.
+
+    A cell has one chance to redraw per memory time, taken with probability 1 - 1/e, at an offset of its own; so the
+    correlation is exponential at whole memory times and linear in between. The state before time zero counts too.
+    """
+    interval = np.int64(phase + _uniform(own))
+    while interval >= 0:
+        bits = _mix(own + uint64(GOLDEN) * uint64(interval + 1))
+        if _uniform(bits) < 0.6321205588285577:
+            return bits
+        interval -= 1
+    return _mix(own)
+
+
+@njit(cache=True, nogil=True)
+def renewal_normals(
+    key: np.uint64, band: int, phase: float, weight: float, out: Float64Array, table: Float64Array
+) -> None:
+    """Add to each cell the Gaussian state of one renewal process, ``phase`` memory times after it started.
+
+    Args:
+        key: What the states belong to.
+        band: Which process of the cell.
+        phase: Time over memory.
+        weight: Factor on the state.
+        out: (cells,) added to.
+        table: From ``normal_table``.
+    """
+    for cell in range(len(out)):
+        own = _mix(key + uint64(GOLDEN) * (uint64(cell) * uint64(64) + uint64(band) + uint64(1)))
+        out[cell] += weight * _normal(_last_event(own, phase), 0, table)
+
+
+@njit(cache=True, nogil=True)
+def renewal_levels(
+    key: np.uint64,
+    t_s: float,
+    horizon_s: float,
+    spread: tuple[float, float],
+    occupancy: float,
+    fresh: Float64Array,
+    remembered: Float64Array,
+) -> None:
+    """Write each cell's telegraph state, or that it is too fast to remember one.
+
+    Args:
+        key: What the states belong to.
+        t_s: The moment.
+        horizon_s: Cells with a shorter memory are fresh.
+        spread: Logarithm of the shortest memory, and of the longest over the shortest.
+        occupancy: Share of the time in the upper state.
+        fresh: (cells,) 1 where the cell is fresh.
+        remembered: (cells,) state of the others, of zero mean and unit variance.
+    """
+    deviation = np.sqrt(occupancy * (1.0 - occupancy))
+    for cell in range(len(fresh)):
+        own = _mix(key + uint64(GOLDEN) * (uint64(cell) * uint64(64) + uint64(1)))
+        memory_s = np.exp(spread[0] + spread[1] * _uniform(_mix(own ^ uint64(0x5851F42D4C957F2D))))
+        if memory_s <= horizon_s:
+            fresh[cell] = 1.0
+            continue
+        up = _uniform(_mix(_last_event(own, t_s / memory_s))) < occupancy
+        remembered[cell] = ((1.0 if up else 0.0) - occupancy) / deviation

@@ -2,33 +2,88 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from emulators.devices.laws import Drift, ReadNoise, Shift, Spread, rectified
+from emulators.devices.conduction import Conduction
+from emulators.devices.laws import Drift, Shift, Spread
+from emulators.devices.moments import rectified
+from emulators.devices.programming import WriteVerify
+from emulators.devices.read_noise import CellNoise
+from emulators.devices.stress import ReadDisturb, Temperature
 from hil.errors import InvalidValueError
-from hil.types import Float64Array
+from hil.types import BoolArray, Float64Array, Int64Array
 
-__all__ = ["Cells", "Device"]
+__all__ = ["Cells", "Device", "Faults"]
+
+READ_HORIZON_S = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Cells that cannot be programmed.
+
+    Attributes:
+        stuck_off: Share of cells that stay at the off level.
+        stuck_on: Share of cells that stay at the on level.
+        stuck_between: Share of cells that stay somewhere in between.
+    """
+
+    stuck_off: float = 0.0
+    stuck_on: float = 0.0
+    stuck_between: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are negative or more than everything."""
+        shares = (self.stuck_off, self.stuck_on, self.stuck_between)
+        if not (min(shares) >= 0 and sum(shares) <= 1):
+            raise InvalidValueError(f"stuck cells must be shares of all cells, together at most 1, but are {shares}")
+
+    @property
+    def yields(self) -> float:
+        """Share of cells that work."""
+        return 1.0 - self.stuck_off - self.stuck_on - self.stuck_between
+
+    def stuck(self, lot: Float64Array, *, off_siemens: float, on_siemens: float) -> tuple[BoolArray, Float64Array]:
+        """Return which cells are stuck, and where, from a uniform number per cell."""
+        off, on = lot < self.stuck_off, lot >= 1.0 - self.stuck_on
+        between = (lot >= self.stuck_off) & (lot < self.stuck_off + self.stuck_between)
+        part = (lot - self.stuck_off) / max(self.stuck_between, 1e-300)
+        level = np.where(on, 1.0, np.where(between, np.clip(part, 0.0, 1.0), 0.0))
+        mask: BoolArray = off | on | between
+        return mask, off_siemens + level * (on_siemens - off_siemens)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """What was drawn for an array of cells when it was programmed; nothing in it changes afterwards.
+    """What was drawn for an array of cells when it was written; nothing in it changes afterwards.
 
     Attributes:
         target_siemens: (rows, columns) what they were told to hold.
         landing: (rows, columns) standard normal score of where each cell landed.
         wandering: (rows, columns) standard normal score of where each cell relaxes to.
         exponent: (rows, columns) drift exponent of each cell.
+        lot: (rows, columns) uniform number that decides which cells are stuck, and where.
+        key: What the states of remembered read noise belong to.
+        landed_siemens: (rows, columns) where a write-verify loop left them, or None where a spread says it.
+        pulses: (rows, columns) pulses that loop took, or None.
+        written_s: When each cell was last written, on the clock of the first programming: a number or (rows, columns).
+        cycles: SET-RESET cycles of each cell before: a number or (rows, columns).
     """
 
     target_siemens: Float64Array
     landing: Float64Array
     wandering: Float64Array
     exponent: Float64Array
+    lot: Float64Array
+    key: int
+    landed_siemens: Float64Array | None = None
+    pulses: Int64Array | None = None
+    written_s: Float64Array | float = 0.0
+    cycles: Int64Array | int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +93,7 @@ class Device:
     Attributes:
         name: As targets spell it.
         about: What it is, in one line.
-        citation: Where its numbers come from.
+        citation: Where its numbers come from, and which of them are assumed.
         g_min_siemens: Lowest conductance the publication covers.
         g_max_siemens: Highest conductance the publication covers.
         off_siemens: Conductance of a cell that holds nothing.
@@ -49,6 +104,11 @@ class Device:
         read_noise: How a cell differs from read to read.
         noise_is_measured_in: Whether the published spread already contains the read noise, which is then taken out
             of the lasting part so that a read has the published spread.
+        verify: The loop that writes cells, in place of the spread; None where fitted statistics do.
+        disturb: What reading does to low-resistance cells.
+        temperature: What warmth does.
+        conduction: How currents depart from Ohm's law.
+        faults: Cells that cannot be programmed.
         read_volt: Voltage at the largest input.
         characterised_s: Until when the publication measured; later times hold the last figures.
     """
@@ -63,33 +123,45 @@ class Device:
     spread: Spread | None = None
     shift: Shift | None = None
     drift: Drift | None = None
-    read_noise: ReadNoise | None = None
+    read_noise: CellNoise | None = None
     noise_is_measured_in: bool = False
+    verify: WriteVerify | None = None
+    disturb: ReadDisturb | None = None
+    temperature: Temperature | None = None
+    conduction: Conduction | None = None
+    faults: Faults = field(default_factory=Faults)
     read_volt: float = 0.2
     characterised_s: float = float("inf")
 
     def __post_init__(self) -> None:
         """Refuse levels that are out of order or outside the range."""
-        levels = (0.0, self.g_min_siemens, self.off_siemens, self.on_siemens, self.g_max_siemens)
-        if not all(np.isfinite(levels)) or not (levels[1] >= 0 and levels[1] <= levels[2] < levels[3] <= levels[4]):
-            message = (
-                f"device {self.name!r} needs 0 <= g_min <= off < on <= g_max siemens, "
-                f"but got {levels[1]:g}, {levels[2]:g}, {levels[3]:g}, {levels[4]:g}"
+        low, off, on, high = self.g_min_siemens, self.off_siemens, self.on_siemens, self.g_max_siemens
+        if not all(np.isfinite((low, off, on, high))) or not 0 <= low <= off < on <= high:
+            raise InvalidValueError(
+                f"device {self.name!r} needs 0 <= g_min <= off < on <= g_max, in siemens, "
+                f"but got {low:g}, {off:g}, {on:g}, {high:g}"
             )
-            raise InvalidValueError(message)
+        if not (np.isfinite(self.read_volt) and self.read_volt > 0):
+            raise InvalidValueError(f"device {self.name!r} needs a positive read voltage, but got {self.read_volt}")
 
     @property
     def ages(self) -> bool:
         """Whether the conductance depends on the time since programming."""
         return self.spread is not None or self.shift is not None or self.drift is not None
 
-    def without(self, *parts: str) -> Self:
-        """Return the same device with some of ``spread``, ``shift``, ``drift``, ``read_noise`` switched off."""
-        changes: dict[str, None] = dict.fromkeys(parts)
-        return replace(self, **changes)  # type: ignore[arg-type]
+    @property
+    def span_siemens(self) -> float:
+        """What one weight unit is worth: on minus off."""
+        return self.on_siemens - self.off_siemens
+
+    def having(self, **parts: Any) -> Self:
+        """Return the same device with some parts replaced."""
+        return replace(self, **parts)
+
+    # --- writing -----------------------------------------------------------------------------------------------
 
     def program(self, target_siemens: Float64Array, *, rng: np.random.Generator) -> Cells:
-        """Program cells towards their targets.
+        """Write cells towards their targets.
 
         Every score is drawn whether or not a law uses it, so that switching one effect never changes another.
 
@@ -103,35 +175,102 @@ class Device:
         target = np.array(target_siemens, dtype=np.float64)
         self._check(target)
         landing, wandering, exponent_score = (rng.standard_normal(target.shape) for _ in range(3))
+        lot, key = rng.random(target.shape), int(rng.integers(2**63))
         exponent = np.zeros_like(target) if self.drift is None else self.drift.exponents(target, exponent_score)
-        return Cells(target, landing, wandering, exponent)
+        cells = Cells(target, landing, wandering, exponent, lot, key)
+        if self.verify is None:
+            return cells
+        verified = self.verify.run(target, rng=rng)
+        return replace(cells, landed_siemens=verified.landed_siemens, pulses=verified.pulses)
 
     def _check(self, target: Float64Array) -> None:
         slack = 1e-9 * self.g_max_siemens
         bad = ~((target >= self.g_min_siemens - slack) & (target <= self.g_max_siemens + slack))
         if bad.any():
-            message = (
+            raise InvalidValueError(
                 f"conductances of {self.name!r} must lie between {self.g_min_siemens:g} and {self.g_max_siemens:g} "
                 f"siemens, but got {target[bad].flat[0]:g}"
             )
-            raise InvalidValueError(message)
 
-    def conductance(self, cells: Cells, *, t_s: float) -> Float64Array:
-        """Return (rows, columns) siemens without read noise, ``t_s`` seconds after programming.
+    def rewrite(self, cells: Cells, chosen: BoolArray, *, t_s: float, rng: np.random.Generator) -> Cells:
+        """Return the cells with some of them written again to their targets.
+
+        A cell keeps its drift exponent, its faults and the states of its read noise; where it lands is new.
+
+        Args:
+            cells: As they were.
+            chosen: (rows, columns) which to write.
+            t_s: When, on the clock of the first programming.
+            rng: Source of the new landings.
+        """
+        fresh = self.program(cells.target_siemens, rng=rng)
+        landed = cells.landed_siemens
+        if landed is not None and fresh.landed_siemens is not None:
+            landed = np.where(chosen, fresh.landed_siemens, landed)
+        return replace(
+            cells,
+            landing=np.where(chosen, fresh.landing, cells.landing),
+            wandering=np.where(chosen, fresh.wandering, cells.wandering),
+            landed_siemens=landed,
+            written_s=np.where(chosen, t_s, cells.written_s),
+            cycles=np.asarray(cells.cycles, np.int64) + chosen,
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def conductance(self, cells: Cells, *, t_s: float, reads: npt.NDArray[np.int64] | int = 0) -> Float64Array:
+        """Return (rows, columns) siemens without read noise.
+
+        Args:
+            cells: What was written.
+            t_s: Seconds since the first programming.
+            reads: Reads of the array since each cell was written: a number or (rows, columns).
 
         Raises:
             InvalidValueError: The time is negative or not finite.
         """
         if not (np.isfinite(t_s) and t_s >= 0):
             raise InvalidValueError(f"time since programming must be finite and not negative, but is {t_s} s")
-        landed = self._landed(cells, t_s)
-        return landed if self.drift is None else landed * self.drift.factor(cells.exponent, t_s)
+        g_siemens = self._landed(cells, t_s)
+        if self.drift is not None:
+            g_siemens = g_siemens * self.drift.factor(cells.exponent, np.maximum(t_s - cells.written_s, 0.0))
+        g_siemens = self._stressed(cells, g_siemens, reads)
+        if self.faults.yields == 1.0:
+            return g_siemens
+        stuck, level = self.faults.stuck(cells.lot, off_siemens=self.off_siemens, on_siemens=self.on_siemens)
+        return np.where(stuck, level, g_siemens)
+
+    def _stressed(self, cells: Cells, g_siemens: Float64Array, reads: npt.NDArray[np.int64] | int) -> Float64Array:
+        target = cells.target_siemens
+        if self.disturb is not None:
+            low_resistance = target > 0.5 * (self.on_siemens + self.off_siemens)
+            g_siemens = g_siemens * np.where(low_resistance, self.disturb.factor(reads, cells.cycles), 1.0)
+        if self.temperature is not None:
+            levels = {"off_siemens": self.off_siemens, "on_siemens": self.on_siemens}
+            g_siemens = g_siemens * self.temperature.factor(target, **levels)
+        return g_siemens
 
     def _landed(self, cells: Cells, t_s: float) -> Float64Array:
-        mean = cells.target_siemens if self.shift is None else self.shift.mean_siemens(cells.target_siemens, t_s)
+        """Return where cells are before they drift: spread, relaxation and the movement of the mean."""
+        moments = np.unique(cells.written_s)
+        if len(moments) == 1:
+            return self._settled(cells, max(t_s - float(moments[0]), 0.0))
+        landed = np.empty_like(cells.target_siemens)
+        for written_s in moments:
+            chosen = np.equal(cells.written_s, written_s)
+            landed[chosen] = self._settled(cells, max(t_s - float(written_s), 0.0))[chosen]
+        return landed
+
+    def _settled(self, cells: Cells, age_s: float) -> Float64Array:
+        """Return where cells are, all of them so many seconds after they were written."""
+        mean = cells.target_siemens
+        if self.shift is not None:
+            mean = self.shift.mean_siemens(mean, age_s)
+        if cells.landed_siemens is not None:
+            return np.maximum(cells.landed_siemens + (mean - cells.target_siemens), 0.0)
         if self.spread is None:
             return mean
-        first, now = (self._lasting(self.spread.sigma_siemens(mean, t), mean, t) for t in (0.0, t_s))
+        first, now = (self._lasting(self.spread.sigma_siemens(mean, t), mean, t) for t in (0.0, age_s))
         kept = np.minimum(first, now)
         wandered = np.sqrt(np.maximum(now**2 - first**2, 0.0))
         score = (kept * cells.landing + wandered * cells.wandering) / np.maximum(now, 1e-30)
@@ -141,19 +280,36 @@ class Device:
         """Take the read noise out of a spread that was measured with it."""
         if self.read_noise is None or not self.noise_is_measured_in:
             return sigma
-        noise = self.read_noise.sigma_siemens(mean, mean, t_s)
+        noise = self.read_noise.amount.sigma_siemens(mean, mean, t_s)
         return np.sqrt(np.maximum(sigma**2 - noise**2, 0.0))
 
-    def read_sigma(self, cells: Cells, now_siemens: Float64Array, *, t_s: float) -> Float64Array | None:
-        """Return the (rows, columns) standard deviation of one read, or None for a device that does not flicker."""
-        if self.read_noise is None:
-            return None
-        return self.read_noise.sigma_siemens(now_siemens, self._landed(cells, 0.0), t_s)
+    def fluctuating(
+        self, cells: Cells, now_siemens: Float64Array, *, t_s: float, horizon_s: float
+    ) -> tuple[Float64Array, Float64Array | None]:
+        """Return the conductances with what they remember of their noise, and the deviation of what is fresh.
 
-    def read(self, state: Cells, *, t_s: float, rng: np.random.Generator) -> Float64Array:
+        Args:
+            cells: What was written.
+            now_siemens: (rows, columns) conductances without read noise.
+            t_s: Seconds since the first programming.
+            horizon_s: Memory shorter than this counts as none.
+        """
+        if self.read_noise is None:
+            return now_siemens, None
+        sigma = self.read_noise.amount.sigma_siemens(now_siemens, self._landed(cells, 0.0), t_s)
+        stuck, _ = self.faults.stuck(cells.lot, off_siemens=self.off_siemens, on_siemens=self.on_siemens)
+        sigma = np.where(stuck, 0.0, sigma)
+        fresh, remembered = self.read_noise.memory.split(cells.key, sigma.shape, t_s=t_s, horizon_s=horizon_s)
+        if remembered is not None:
+            now_siemens = np.maximum(now_siemens + sigma * remembered, 0.0)
+        return now_siemens, sigma * np.sqrt(fresh)
+
+    def read(
+        self, state: Cells, *, t_s: float, rng: np.random.Generator, reads: npt.NDArray[np.int64] | int = 0
+    ) -> Float64Array:
         """Return (rows, columns) siemens of one read, ``t_s`` seconds after programming, never negative."""
-        now = self.conductance(state, t_s=t_s)
-        sigma = self.read_sigma(state, now, t_s=t_s)
+        now = self.conductance(state, t_s=t_s, reads=reads)
+        now, sigma = self.fluctuating(state, now, t_s=t_s, horizon_s=READ_HORIZON_S)
         if sigma is None:
             return now
         return np.maximum(now + sigma * rng.standard_normal(now.shape), 0.0)

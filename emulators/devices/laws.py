@@ -1,4 +1,4 @@
-"""The laws a published device is made of: how far cells land from their target, how they move, how they flicker.
+"""The laws a published device is made of: how far cells land from their target, and how they move afterwards.
 
 Every law is a frozen value that takes and returns siemens and seconds; the numbers of a publication, mostly in
 microsiemens, are converted inside, once.
@@ -7,7 +7,6 @@ microsiemens, are converted inside, once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -19,17 +18,18 @@ from hil.types import Float64Array
 __all__ = [
     "MICRO",
     "Drift",
+    "LevelSpread",
     "PolynomialSpread",
-    "ReadNoise",
-    "RelativeReadNoise",
+    "PowerLawDrift",
     "Shift",
     "Spread",
     "TimedSpread",
+    "interpolate_in_log_time",
     "polynomial",
-    "rectified",
 ]
 
 MICRO: Final = 1e-6
+LEAST_RELATIVE: Final = 1e-7  # logarithms of relative conductances stop here
 
 
 class Spread(Protocol):
@@ -55,59 +55,28 @@ class Drift(Protocol):
         """Return the exponent of each cell from its target and its standard normal score."""
         ...
 
-    def factor(self, exponent: Float64Array, t_s: float) -> Float64Array:
+    def factor(self, exponent: Float64Array, t_s: Float64Array | float) -> Float64Array:
         """Return what the programmed conductance is multiplied by after ``t_s`` seconds."""
-        ...
-
-
-class ReadNoise(Protocol):
-    """Fluctuation from one read to the next."""
-
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
-        """Return the standard deviation of one read of each cell, ``t_s`` seconds after programming."""
         ...
 
 
 def polynomial(coefficients: tuple[float, ...], x: Float64Array) -> Float64Array:
     """Return ``c0 + c1 x + c2 x^2 + ...``."""
-    value = np.full_like(x, coefficients[-1])
+    value = np.full_like(x, coefficients[-1], dtype=np.float64)
     for coefficient in coefficients[-2::-1]:
         value = value * x + coefficient
     return value
 
 
-@cache
-def _rectified_table() -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Return mean / sigma of max(0, alpha + z), alpha, and 1 / sigma of it, for alpha from 0 up."""
-    from scipy.special import ndtr
+def interpolate_in_log_time(times_s: tuple[float, ...], t_s: float) -> tuple[int, int, float]:
+    """Return the times before and after a moment and how far it lies between them in the logarithm, 0 to 1.
 
-    alpha = np.linspace(0.0, 8.0, 4001)
-    density = np.exp(-0.5 * alpha**2) / np.sqrt(2.0 * np.pi)
-    mean = alpha * ndtr(alpha) + density
-    sigma = np.sqrt((1.0 + alpha**2) * ndtr(alpha) + alpha * density - mean**2)
-    return mean / sigma, alpha, 1.0 / sigma
-
-
-def rectified(mean_siemens: Float64Array, sigma_siemens: Float64Array, score: Float64Array) -> Float64Array:
-    """Return conductances that are never negative and still have the mean and spread that were published.
-
-    A Gaussian cut at zero has a larger mean and a smaller spread than the one it was cut from, so its parameters are
-    solved such that the cut one has the moments asked for. Cells whose mean lies less than 0.683 sigma above zero
-    cannot have both; they keep the spread and sit as low as that allows.
-
-    Args:
-        mean_siemens: (...) means, zero or positive.
-        sigma_siemens: (...) standard deviations.
-        score: (...) standard normal scores.
+    Outside the times the nearest one holds.
     """
-    ratios, alphas, widths = _rectified_table()
-    sigma = np.maximum(sigma_siemens, 1e-30)
-    ratio = mean_siemens / sigma
-    high = ratio >= ratios[-1]
-    alpha = np.where(high, ratio, np.interp(ratio, ratios, alphas))
-    width = np.where(high, 1.0, np.interp(ratio, ratios, widths))
-    values: Float64Array = np.maximum((alpha + score) * width * sigma, 0.0)
-    return np.where(sigma_siemens > 0.0, values, mean_siemens)
+    logs = np.log(times_s)
+    position = float(np.interp(np.log(max(t_s, times_s[0])), logs, np.arange(len(times_s))))
+    low = min(int(position), len(times_s) - 1)
+    return low, min(low + 1, len(times_s) - 1), position - low
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +95,35 @@ class PolynomialSpread:
         """Return the polynomial, never below zero."""
         x = mean_siemens / (MICRO * self.reference_microsiemens)
         sigma: Float64Array = MICRO * np.maximum(polynomial(self.coefficients_microsiemens, x), 0.0)
+        return sigma
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSpread:
+    """Spread given at the two levels of a binary cell, linear in between (analog-cim-sim's way).
+
+    Attributes:
+        off_siemens: Conductance of the lower level.
+        on_siemens: Conductance of the upper level.
+        sigma_off_siemens: Standard deviation there.
+        sigma_on_siemens: Standard deviation there.
+    """
+
+    off_siemens: float
+    on_siemens: float
+    sigma_off_siemens: float
+    sigma_on_siemens: float
+
+    def __post_init__(self) -> None:
+        """Refuse negative deviations."""
+        if not (self.sigma_off_siemens >= 0 and self.sigma_on_siemens >= 0):
+            got = f"{self.sigma_off_siemens} and {self.sigma_on_siemens} siemens"
+            raise InvalidValueError(f"standard deviations must be zero or positive, but are {got}")
+
+    def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
+        """Return the interpolated standard deviation."""
+        part = np.clip((mean_siemens - self.off_siemens) / (self.on_siemens - self.off_siemens), 0.0, 1.0)
+        sigma: Float64Array = self.sigma_off_siemens + part * (self.sigma_on_siemens - self.sigma_off_siemens)
         return sigma
 
 
@@ -149,25 +147,76 @@ class TimedSpread:
 
     def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
         """Return the interpolated spread."""
-        position = np.interp(np.log(max(t_s, self.times_s[0])), np.log(self.times_s), np.arange(len(self.times_s)))
-        low = min(int(position), len(self.times_s) - 1)
-        high = min(low + 1, len(self.times_s) - 1)
-        part = float(position) - low
+        low, high, part = interpolate_in_log_time(self.times_s, t_s)
         before = self.spreads[low].sigma_siemens(mean_siemens, t_s)
         after = self.spreads[high].sigma_siemens(mean_siemens, t_s)
         return (1.0 - part) * before + part * after
 
 
 @dataclass(frozen=True, slots=True)
-class RelativeReadNoise:
-    """White read noise in proportion to the conductance.
+class LogBranch:
+    """``a ln(g) + b`` between two limits, of the relative conductance g.
 
     Attributes:
-        fraction: Standard deviation over conductance.
+        slope: a.
+        intercept: b.
+        least: Lower limit.
+        most: Upper limit.
     """
 
-    fraction: float
+    slope: float
+    intercept: float
+    least: float
+    most: float
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
-        """Return the fraction of the conductance."""
-        return self.fraction * now_siemens
+    def __call__(self, relative: Float64Array) -> Float64Array:
+        """Return the branch's value for relative conductances."""
+        line = self.slope * np.log(np.maximum(relative, LEAST_RELATIVE)) + self.intercept
+        limited: Float64Array = np.clip(line, self.least, self.most)
+        return limited
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """A logarithm below a border, a polynomial above it: how conductance-dependent PCM parameters are published.
+
+    Attributes:
+        low: Below the border.
+        border: In relative conductance; infinite where there is only the logarithm.
+        high: Polynomial above, lowest order first.
+    """
+
+    low: LogBranch
+    border: float = float("inf")
+    high: tuple[float, ...] = (0.0,)
+
+    def __call__(self, relative: Float64Array) -> Float64Array:
+        """Return the value for relative conductances."""
+        return np.where(relative < self.border, self.low(relative), polynomial(self.high, relative))
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLawDrift:
+    """``G(t) = G(0) ((t + t0) / t0)^-nu`` with an exponent per cell, fixed when it is programmed.
+
+    Attributes:
+        mean: Mean exponent as a function of the relative target.
+        deviation: Its standard deviation over cells.
+        g_max_siemens: What targets are divided by.
+        t0_s: Time of the first measurement after programming.
+    """
+
+    mean: Branches
+    deviation: Branches
+    g_max_siemens: float
+    t0_s: float
+
+    def exponents(self, target_siemens: Float64Array, score: Float64Array) -> Float64Array:
+        """Return the exponent of each cell, never negative."""
+        relative = target_siemens / self.g_max_siemens
+        return np.abs(self.mean(relative) + self.deviation(relative) * score)
+
+    def factor(self, exponent: Float64Array, t_s: Float64Array | float) -> Float64Array:
+        """Return ((t + t0) / t0)^-nu; 1 at the moment of programming."""
+        factor: Float64Array = np.exp(-exponent * np.log1p(np.asarray(t_s) / self.t0_s))
+        return factor

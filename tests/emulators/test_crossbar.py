@@ -118,7 +118,8 @@ def test_tiles_without_events_are_not_converted():
         ("crossbar:ideal?mapping=tnn_x", UnknownNameError, "tnn_iii"),
         ("crossbar:ideal?age_s=-1", InvalidValueError, "age_s"),
         ("crossbar:ideal?adc_gain=nan", InvalidValueError, "gain"),
-        ("crossbar:ideal?read_noise=perhaps", InvalidValueError, "on or off"),
+        ("crossbar:ideal?read_noise=perhaps", InvalidValueError, "telegraph"),
+        ("crossbar:ideal?drift=perhaps", InvalidValueError, "on or off"),
         ("crossbar:ideal?range=widest", InvalidValueError, "percentile"),
     ],
 )

@@ -1,0 +1,165 @@
+"""Writing a cell until it reads right: pulse by pulse, with every pulse counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulators.devices.laws import MICRO, PolynomialSpread
+from hil.errors import InvalidValueError
+from hil.types import BoolArray, Float64Array, Int64Array
+
+__all__ = ["SoftBounds", "Verified", "WriteVerify"]
+
+
+@dataclass(frozen=True, slots=True)
+class SoftBounds:
+    """What one pulse does: a step that shrinks towards the bound it moves to.
+
+    All figures are in units of half the conductance range, with the middle of the range at zero (the soft-bounds
+    model of Fusi and Abbott, 2007, as aihwkit parameterises it).
+
+    Attributes:
+        step: Mean step at the middle.
+        step_spread: Device-to-device deviation of the logarithm of the step.
+        step_noise: Pulse-to-pulse deviation of a step, relative to it.
+        upper_spread: Device-to-device deviation of the upper bound around +1.
+        lower_spread: Device-to-device deviation of the lower bound around -1.
+        write_noise: Deviation of where a cell settles after a pulse, in mean steps.
+    """
+
+    step: float
+    step_spread: float = 0.0
+    step_noise: float = 0.0
+    upper_spread: float = 0.0
+    lower_spread: float = 0.0
+    write_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a step that goes nowhere and negative deviations."""
+        rest = (self.step_spread, self.step_noise, self.upper_spread, self.lower_spread, self.write_noise)
+        if not 0 < self.step <= 1 or min(rest) < 0 or not all(np.isfinite(rest)):
+            raise InvalidValueError(f"pulses need a step between 0 and 1 and deviations from 0 up, but got {self}")
+
+    def mean_step(self, level: Float64Array, *, up: bool) -> Float64Array:
+        """Return the mean step of a typical device at (...) levels between -1 and 1."""
+        return self.step * (1.0 - level) if up else -self.step * (1.0 + level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verified:
+    """What a write-verify loop left.
+
+    Attributes:
+        landed_siemens: (rows, columns) conductances after the last pulse.
+        pulses: (rows, columns) pulses each cell took.
+        converged: (rows, columns) whether the last read was within the tolerance.
+    """
+
+    landed_siemens: Float64Array
+    pulses: Int64Array
+    converged: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class WriteVerify:
+    """Pulse, read, and pulse again until the read lies within a tolerance.
+
+    Attributes:
+        pulse: What a pulse does.
+        g_min_siemens: Lower end of the range that the pulse's -1 stands for.
+        g_max_siemens: Upper end.
+        tolerance_siemens: Accepted distance from the target.
+        most_pulses: After so many a cell is given up and stays where it is.
+        read_sigma_siemens: Standard deviation of the verifying read.
+    """
+
+    pulse: SoftBounds
+    g_min_siemens: float
+    g_max_siemens: float
+    tolerance_siemens: float
+    most_pulses: int = 100
+    read_sigma_siemens: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a loop that cannot end."""
+        if not self.tolerance_siemens > 0 or self.most_pulses < 1 or not self.g_min_siemens < self.g_max_siemens:
+            raise InvalidValueError(
+                f"write-verify needs a tolerance above zero, at least one pulse and a range, but got {self}"
+            )
+
+    def run(self, target_siemens: Float64Array, *, rng: np.random.Generator) -> Verified:
+        """Write (rows, columns) cells, each from a random point of its range.
+
+        Args:
+            target_siemens: Where they should end.
+            rng: Source of every step, read and device.
+        """
+        half = 0.5 * (self.g_max_siemens - self.g_min_siemens)
+        middle = 0.5 * (self.g_max_siemens + self.g_min_siemens)
+        wanted, slack = (target_siemens - middle) / half, self.tolerance_siemens / half
+        step, upper, lower = self._devices(wanted.shape, rng)
+        held = np.clip(rng.uniform(-1.0, 1.0, wanted.shape), lower, upper)
+        seen = held.copy()
+        pulses = np.zeros(wanted.shape, np.int64)
+        for _ in range(self.most_pulses):
+            read = seen + rng.standard_normal(wanted.shape) * self.read_sigma_siemens / half
+            busy = np.abs(read - wanted) > slack
+            if not busy.any():
+                break
+            held, seen = self._pulse(busy, read < wanted, (held, seen), (step, upper, lower), rng)
+            pulses += busy
+        landed = np.maximum(middle + seen * half, 0.0)
+        return Verified(landed, pulses, np.abs(seen - wanted) <= slack)
+
+    def _devices(
+        self, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return each device's step and bounds."""
+        step = self.pulse.step * np.exp(self.pulse.step_spread * rng.standard_normal(shape))
+        upper = 1.0 + self.pulse.upper_spread * rng.standard_normal(shape)
+        lower = -1.0 + self.pulse.lower_spread * rng.standard_normal(shape)
+        return step, np.maximum(upper, lower + 1e-3), lower
+
+    def _pulse(
+        self,
+        busy: BoolArray,
+        up: BoolArray,
+        levels: tuple[Float64Array, Float64Array],
+        device: tuple[Float64Array, Float64Array, Float64Array],
+        rng: np.random.Generator,
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return what the busy cells hold and show after one pulse, and the others unchanged."""
+        held, seen = levels
+        step, upper, lower = device
+        room = np.where(up, (upper - held) / np.maximum(upper, 1e-3), -(held - lower) / np.maximum(-lower, 1e-3))
+        moved = held + step * room * (1.0 + self.pulse.step_noise * rng.standard_normal(held.shape))
+        moved = np.clip(moved, lower, upper)
+        shown = moved + self.pulse.write_noise * self.pulse.step * rng.standard_normal(held.shape)
+        return np.where(busy, moved, held), np.where(busy, shown, seen)
+
+    def fitted_spread(
+        self, levels_siemens: Float64Array, *, devices: int, rng: np.random.Generator, order: int = 2
+    ) -> PolynomialSpread:
+        """Return the loop's spread around its target as a polynomial of the target, without running the loop again.
+
+        Args:
+            levels_siemens: (n,) targets to run it at, more than ``order``.
+            devices: How many cells at each.
+            rng: Source of the runs.
+            order: Of the polynomial.
+
+        Raises:
+            InvalidValueError: Fewer levels than coefficients.
+        """
+        if len(levels_siemens) <= order:
+            raise InvalidValueError(
+                f"a fit of order {order} needs more than {order} levels, but got {len(levels_siemens)}"
+            )
+        sigma = [
+            np.sqrt(np.mean((self.run(np.full(devices, level), rng=rng).landed_siemens - level) ** 2))
+            for level in levels_siemens
+        ]
+        fit = np.polynomial.polynomial.polyfit(levels_siemens / MICRO, np.array(sigma) / MICRO, order)
+        return PolynomialSpread(tuple(float(coefficient) for coefficient in fit))
