@@ -1,9 +1,9 @@
 """``spice:ngspice``: a small array solved by an independent circuit simulator, the slow oracle.
 
-Each weight is a pair of resistors (+1 is on/off, -1 is off/on, 0 is off/off) between a word line at ``input * v_unit``
-and two bit lines held at 0 V. With ``wire_ohm`` every line has that resistance per cell, driven and sensed at one end
-as in the layout that ``hil crossbar solve`` reads. Currents come back as integers: divided by the current of one unit and
-rounded, which is exact without wires.
+Each weight is a pair of resistors (+1 is on/off, -1 is off/on, 0 is off/off) between a word line at
+``input * v_unit`` and two bit lines held at 0 V. With ``wire_ohm`` every line has that resistance per cell, driven and
+sensed at one end as in the layout that ``hil crossbar solve`` reads. Currents come back as integers: divided by the
+current of one unit and rounded, which is exact without wires.
 """
 
 from __future__ import annotations
