@@ -6,7 +6,7 @@ import math
 
 from hil.types import Telemetry
 
-__all__ = ["bytes_text", "cosine_text", "cost_text", "percent", "quantity"]
+__all__ = ["bytes_text", "cosine_text", "cost_text", "count", "percent", "quantity"]
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 UNITS = {"wall": "s", "instructions": "instructions", "cycles": "cycles"}
@@ -33,6 +33,16 @@ def bytes_text(n_bytes: int) -> str:
         '12.3 kB'
     """
     return f"{n_bytes} B" if n_bytes < 10_000 else quantity(float(n_bytes), "B")
+
+
+def count(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    Example:
+        >>> count(1, "window"), count(2, "window")
+        ('1 window', '2 windows')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

@@ -161,7 +161,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         features: The windows.
         network: The encoder.
         reference: A target's name, or a backend.
-        targets: More of them, at least one.
+        targets: More of them, at least one; a lone name will do.
         seed: Of everything random.
         settings: What the line does after the substrate.
         requirements: What every target must meet, as values or as ``gate_agreement=0.95``.
@@ -175,6 +175,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         HilError: A substrate is unknown, missing, or does not fit.
     """
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    targets = (targets,) if isinstance(targets, str) else tuple(targets)
     _require_something(features, targets)
     settings = settings or LineSettings()
     asked = tuple(Requirement.parse(x) if isinstance(x, str) else x for x in requirements)

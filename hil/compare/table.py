@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hil.words import bytes_text, cosine_text, cost_text, percent
+from hil.words import bytes_text, cosine_text, cost_text, count, percent
 
 if TYPE_CHECKING:
     from hil.compare.comparison import Comparison, TargetComparison
@@ -17,12 +17,15 @@ HEADER = (
     ("", "", "layer", "cosine", "", "right", "same", "same", "flips", "", "on the", ""),
     ("target", "verdict", "error", "mean", "min", "caption", "caption", "send", "+/-", "packets", "wire", "arrived"),
 )
+RIGHT_CAPTION = 5  # the column that is left out without labels
 LEFT = 2  # columns of words; the others are numbers
 
 
 def comparison_table(comparison: Comparison) -> str:
     """Return the title, one line per substrate, and a line for whatever needs saying."""
     rows = [*HEADER, _reference_row(comparison), *map(_target_row, comparison.targets)]
+    if comparison.truth is None:
+        rows = [(*row[:RIGHT_CAPTION], *row[RIGHT_CAPTION + 1 :]) for row in rows]
     return "\n".join([_title(comparison), "", *_aligned(rows), "", *_notes(comparison)])
 
 
@@ -32,7 +35,7 @@ def _title(comparison: Comparison) -> str:
     seconds = (int(features.t_end_us.max()) - int(features.t_start_us.min())) / 1e6
     name = f"{recording.name} ({recording.width}x{recording.height})" if recording else "windows"
     return (
-        f"{name} through {comparison.network.name}: {len(features)} windows, {seconds:.1f} s, "
+        f"{name} through {comparison.network.name}: {count(len(features), 'window')}, {seconds:.1f} s, "
         f"{int(features.n_events.sum()):,} events; {comparison.settings.codec} vectors, seed {comparison.manifest.seed}"
     )
 

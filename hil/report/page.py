@@ -19,7 +19,7 @@ from hil.report.pictures import Picture
 from hil.report.png import data_uri
 from hil.report.sentences import stream_sentence, target_sentence
 from hil.report.svg import series
-from hil.report.timelines import belief_figure, distance_figure, gate_figure
+from hil.report.timelines import belief_figure, distance_figure, gate_figure, seconds
 from hil.words import bytes_text, cosine_text, percent, quantity
 
 __all__ = ["choose_windows", "render"]
@@ -108,7 +108,7 @@ def _card(comparison: Comparison, picture: Picture, texts: Sequence[str]) -> dic
     return {
         "picture": picture,
         "source": data_uri(picture.png),
-        "start_s": f"{int(comparison.features.t_start_us[window]) / 1e6:.2f}",
+        "start_s": f"{seconds(comparison, int(comparison.features.t_start_us[window])):.2f}",
         "caption": _caption(reference, window, texts),
         "truth": _truth(comparison, window, texts),
         "sent": bool(reference.gate.sent[window]),

@@ -16,6 +16,7 @@ from hil.network import FeatureSpec
 from hil.ports import EventSource
 from hil.report.png import UInt8Array, encode_png
 from hil.types import EventBatch, FeatureBatch, Float64Array, Geometry
+from hil.words import count
 
 __all__ = ["Picture", "event_pictures", "feature_pictures", "picture_counts", "picture_events"]
 
@@ -66,7 +67,7 @@ def event_pictures(
             start_us, end_us = _busiest(collected[window], start_us, end_us, parts)
         events = collected[window].between(start_us, end_us)
         counts = picture_events(events, source.geometry, start_us=start_us, end_us=end_us)
-        about = f"{len(events):,} events from {start_us / 1e6:.3f} s to {end_us / 1e6:.3f} s"
+        about = f"{count(len(events), 'event')} in {(end_us - start_us) / 1e3:g} ms"
         pictures.append(_picture(window, counts, about))
     return tuple(pictures)
 
@@ -94,7 +95,9 @@ def feature_pictures(features: FeatureBatch, spec: FeatureSpec, windows: Sequenc
         bins = features.features[window].astype(np.float64)
         counts = bins.reshape(spec.time_bins, 2, spec.height, spec.width)
         shown = _raster_of_bins(counts) if spec.height <= EARS else counts.sum(axis=0)
-        pictures.append(_picture(window, shown, f"{int(features.n_events[window]):,} events as the network sees them"))
+        pictures.append(
+            _picture(window, shown, f"{count(int(features.n_events[window]), 'event')} as the network sees them")
+        )
     return tuple(pictures)
 
 

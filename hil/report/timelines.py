@@ -14,7 +14,7 @@ from hil.loop import Trace
 from hil.report.svg import Frame, Scale, join, polyline, series, svg
 from hil.types import Float64Array, Int64Array
 
-__all__ = ["belief_figure", "distance_figure", "gate_figure"]
+__all__ = ["belief_figure", "distance_figure", "gate_figure", "seconds"]
 
 WIDTH = 1040
 MOST_POINTS = 500
@@ -37,7 +37,7 @@ def distance_figure(comparison: Comparison) -> Markup:
     distances = [1.0 - target.agreement.cosine for target in comparison.targets]
     floor, top = _decades(distances)
     x, y = _time_scale(frame, comparison), frame.y(floor - ZERO_GAP, top)
-    parts = [_decade_axis(frame, y, floor, top), frame.x_axis(x, "seconds of the stream")]
+    parts = [_decade_axis(frame, y, floor, top), frame.x_axis(x, "seconds since the first window")]
     if comparison.gate_threshold > 0:
         parts.append(_threshold_line(frame, y(math.log10(comparison.gate_threshold)), comparison.gate_threshold))
     parts += [_distance_line(k, middles_s, distance, x, y, floor) for k, distance in enumerate(distances)]
@@ -67,12 +67,19 @@ def _decade_axis(frame: Frame, y: Scale, floor: int, top: float) -> Markup:
 
 
 def _time_scale(frame: Frame, comparison: Comparison) -> Scale:
-    features = comparison.features
-    return frame.x(float(features.t_start_us[0]) / 1e6, float(features.t_end_us[-1]) / 1e6)
+    return frame.x(0.0, seconds(comparison, int(comparison.features.t_end_us[-1])))
+
+
+def seconds(comparison: Comparison, t_us: int) -> float:
+    """Return seconds since the first window began."""
+    return (t_us - int(comparison.features.t_start_us[0])) / 1e6
 
 
 def _middles_s(comparison: Comparison) -> Float64Array:
-    return (comparison.features.t_start_us + comparison.features.t_end_us) / 2e6
+    features = comparison.features
+    first_us = features.t_start_us[0]
+    middles: Float64Array = (features.t_start_us - first_us + features.t_end_us - first_us) / 2e6
+    return middles
 
 
 def _threshold_line(frame: Frame, at: float, threshold: float) -> Markup:
@@ -116,7 +123,7 @@ def gate_figure(comparison: Comparison) -> Markup:
     rows = comparison.traces
     frame = Frame(WIDTH, 34 * len(rows) + 46, left=NAMES_WIDTH)
     x = _time_scale(frame, comparison)
-    parts = [frame.x_axis(x, "seconds of the stream")]
+    parts = [frame.x_axis(x, "seconds since the first window")]
     for i, trace in enumerate(rows):
         middle = frame.top + 34 * i + 17
         parts += [_row_name(trace, i - 1, middle), *_gate_marks(comparison, trace, x, middle, i - 1)]
@@ -168,7 +175,7 @@ def belief_figure(comparison: Comparison) -> Markup | None:
     row_height = 52 if max(map(len, captions.texts)) > 3 else 30
     frame = Frame(WIDTH, (row_height + 6) * len(rows) + 46, left=NAMES_WIDTH)
     x = _time_scale(frame, comparison)
-    parts = [frame.x_axis(x, "seconds of the stream")]
+    parts = [frame.x_axis(x, "seconds since the first window")]
     for i, trace in enumerate(rows):
         top = frame.top + (row_height + 6) * i
         parts.append(_row_name(trace, i - 1, top + row_height / 2))
@@ -184,9 +191,11 @@ def _belief_segments(
     agrees = beliefs == comparison.reference.received.beliefs
     for first, last in _stretches(np.stack([beliefs, agrees.astype(np.int64)])):
         if beliefs[first] >= 0:
-            left, right = x(float(features.t_start_us[first]) / 1e6), x(float(features.t_end_us[last - 1]) / 1e6)
+            left, right = (
+                x(seconds(comparison, int(edge))) for edge in (features.t_start_us[first], features.t_end_us[last - 1])
+            )
             css = "" if agrees[first] else f" differs {series(k)}"
-            yield _belief_box(left, right, place, css, texts[beliefs[first]])
+            yield _belief_box(left, right, place, css, texts[int(beliefs[first])])
 
 
 def _stretches(columns: Int64Array) -> Iterator[tuple[int, int]]:

@@ -131,6 +131,10 @@ def test_nothing_compared_is_a_failure():
         compared()
 
 
+def test_lone_name_is_one_target():
+    assert compare(WINDOWS, NETWORK, "ternary", "float").targets[0].trace.target == "float"
+
+
 def test_unknown_target_is_refused_before_anything_runs():
     ran = []
     backend = FakeBackend(lambda layers, outputs: ran.append(1) or (layers, outputs))

@@ -211,7 +211,7 @@ def test_pictures_take_the_events_of_their_window_only():
     features = FeatureBatch(np.zeros((2, 4), np.int8), np.array([0, 100]), np.array([100, 200]), np.array([3, 3]))
     whole = event_pictures(Recorded(), features, [1])
     assert [(picture.window, picture.width, picture.height) for picture in whole] == [(1, 8, 8)]
-    assert whole[0].about.startswith("3 events from 0.000 s")
+    assert whole[0].about.startswith("3 events in 0.1 ms")
     halves = event_pictures(Recorded(), features, [0, 1], parts=2)
     assert [picture.about.split(" ", 1)[0] for picture in halves] == ["2", "2"]
 

@@ -1,0 +1,1 @@
+"""Commands that wire recordings, networks and targets together."""
