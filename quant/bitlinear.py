@@ -12,7 +12,7 @@ from typing import TypeAlias
 import brevitas.nn as qnn
 import torch
 from brevitas.core.zero_point import ZeroZeroPoint
-from brevitas.inject.enum import RestrictValueType, ScalingImplType, ScalingPerOutputType
+from brevitas.inject.enum import RestrictValueType, ScalingImplType, ScalingPerOutputType, StatsOp
 from brevitas.quant.base import NarrowIntQuant
 from brevitas.quant.solver import WeightQuantSolver
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class AbsmeanTernary(NarrowIntQuant, WeightQuantSolver):
 
     bit_width = 2
     scaling_impl_type = ScalingImplType.STATS
+    scaling_stats_op = StatsOp.AVE  # decides the view; the statistic itself is the next line
     scaling_stats_impl = DetachedAbsMean
     scaling_per_output = ScalingPerOutputType.TENSOR
     restrict_scaling_type = RestrictValueType.FP

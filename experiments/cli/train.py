@@ -1,0 +1,63 @@
+"""``hil train``: from recordings to a frozen ternary network, reproducible from one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hil.cli import Answer, command, progress_bar
+
+if TYPE_CHECKING:
+    from experiments.training import Trained
+
+__all__ = ["train_command"]
+
+
+@command("train", short_help="Train a ternary encoder from recordings.")
+@click.argument("config")
+@click.option("--dataset", type=click.Path(path_type=Path), help="Learn from these recordings instead of the config's.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the network [default: NAME.safetensors].")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
+@click.option("--text-model", help="Recompute the captions with this local or named sentence-transformers model.")
+def train_command(
+    config: str, dataset: Path | None, out: Path | None, seed: int | None, text_model: str | None
+) -> Answer:
+    """Train the encoder that CONFIG describes: a path, or the name of a shipped configuration."""
+    from experiments import training
+    from hil.registry import weight_format_for
+
+    settings = training.load_config(config).changed(recordings=dataset, seed=seed)
+    out = out or Path(f"{settings.name}.safetensors")
+    weight_format = weight_format_for(out)
+    if text_model:
+        training.recompute_captions(settings, text_model)
+    with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
+        trained = training.train(settings, on_data=on_data, on_epoch=on_epoch)
+    out.write_bytes(weight_format.encode(trained.network))
+    document = _document(trained, out)
+    return Answer(document, _text(trained, out))
+
+
+def _document(trained: Trained, out: Path) -> dict[str, Any]:
+    score, emulated = trained.score, trained.emulated_score
+    return {
+        "network": str(out),
+        "name": trained.network.name,
+        "digest": trained.network.digest,
+        "accuracy": score.accuracy if score else None,
+        "n": score.n if score else 0,
+        "cosine_to_caption": score.cosine_to_caption if score else None,
+        "emulated": emulated.as_document() if emulated else None,
+    }
+
+
+def _text(trained: Trained, out: Path) -> str:
+    lines = [f"{trained.network.name} -> {out}, digest {trained.network.digest[:12]}"]
+    for what, score in (("recordings", trained.score), ("emulated samples", trained.emulated_score)):
+        if score:
+            lines.append(
+                f"held-out {what}: {score.accuracy:.1%} of {score.n}, cosine to caption {score.cosine_to_caption:.3f}"
+            )
+    return "\n".join(lines)

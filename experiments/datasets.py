@@ -1,0 +1,201 @@
+"""Labelled recordings in a folder or a zip: a list of names and classes, a folder per class, or labels beside a file.
+
+Three layouts are known, tried in this order:
+
+``labels beside``
+    One recording with ``NAME.labels.json`` beside it (``experiments.recordings``); every labelled stretch is a sample.
+``list``
+    A text file of lines ``sample class``; ``#`` starts a comment. A sample is a file name, with or without its suffix.
+    N-MNIST's and SLAYER's ``train1K.txt`` beside ``1.bs2`` ... is one.
+``folders``
+    One folder per class, named after it, as the original N-MNIST archives are.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.recordings import Labels, labels_beside
+from hil.errors import DamagedFileError, FormatError, InputError, InvalidValueError
+from hil.network import FeatureSpec
+from hil.progress import OnProgress, ignore_progress
+from hil.registry import open_recording
+from hil.types import EventBatch, Geometry, Int8Array, Int64Array
+from sensors.features import FeatureEncoder
+from sensors.windows import Window
+
+__all__ = ["LabelledRecordings", "class_indices", "features_of", "load_dataset"]
+
+MOST_UNPACKED_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRecordings:
+    """Samples of one sensor, each with the name of its class.
+
+    Attributes:
+        samples: One batch of events per sample.
+        labels: One class name per sample.
+        geometry: Size of the sensor.
+    """
+
+    samples: tuple[EventBatch, ...]
+    labels: tuple[str, ...]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        """Refuse a data set without samples, or with samples that are silent."""
+        if not self.samples or len(self.samples) != len(self.labels):
+            raise FormatError(f"a data set needs labelled samples, but has {len(self.samples)}, {len(self.labels)}")
+        silent = [i for i, sample in enumerate(self.samples) if not len(sample)]
+        if silent:
+            raise FormatError(f"sample {silent[0]} of the data set has no events")
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples)
+
+    def part(self, indices: Int64Array) -> LabelledRecordings:
+        """Return the samples at the given indices."""
+        samples = tuple(self.samples[i] for i in indices)
+        return LabelledRecordings(samples, tuple(self.labels[i] for i in indices), self.geometry)
+
+
+def load_dataset(path: Path, *, on_progress: OnProgress = ignore_progress) -> LabelledRecordings:
+    """Read a folder, a zip or one labelled recording.
+
+    Args:
+        path: What to read.
+        on_progress: Called with the samples read and their number.
+
+    Raises:
+        FormatError: There are no labels, a sample is missing or damaged, or sensors differ.
+        FileNotFoundError: There is no such path.
+    """
+    if path.is_dir():
+        return _read(path, on_progress)
+    if zipfile.is_zipfile(path):
+        with _unpacked(path) as folder:
+            return _read(folder, on_progress)
+    labels = labels_beside(path)
+    if labels is None:
+        raise FormatError(f"{path} must be a folder, a zip, or a recording with its labels beside it")
+    return _stretches(path, labels)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """Unpack a zip into a temporary folder; names that leave the folder are made harmless by ``zipfile``."""
+    with tempfile.TemporaryDirectory(prefix="hil-dataset-") as folder, zipfile.ZipFile(path) as archive:
+        size_bytes = sum(entry.file_size for entry in archive.infolist())
+        if size_bytes > MOST_UNPACKED_BYTES:
+            raise InvalidValueError(f"{path} would unpack to {size_bytes} bytes; unpack it and give the folder")
+        try:
+            archive.extractall(folder)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise DamagedFileError(f"{path} cannot be unpacked: {error}", offset_bytes=0) from error
+        yield Path(folder)
+
+
+def _read(folder: Path, on_progress: OnProgress) -> LabelledRecordings:
+    listed = _listed(folder) or _by_folder(folder)
+    if not listed:
+        raise FormatError(f"{folder.name} must hold a list of samples and classes, or a folder per class")
+    samples: list[EventBatch] = []
+    geometries: set[Geometry] = set()
+    for done, (path, _) in enumerate(listed, start=1):
+        batch, geometry = _sample(path)
+        samples.append(batch)
+        geometries.add(geometry)
+        on_progress(done, len(listed))
+    if len(geometries) != 1:
+        raise FormatError(f"samples must come from sensors of one size, but sizes are {sorted(map(str, geometries))}")
+    return LabelledRecordings(tuple(samples), tuple(label for _, label in listed), geometries.pop())
+
+
+def _sample(path: Path) -> tuple[EventBatch, Geometry]:
+    try:
+        recording = open_recording(path)
+    except InputError as error:
+        raise FormatError(f"sample {path.name}: {error}") from error
+    try:
+        return EventBatch.concatenate(list(recording)), recording.geometry
+    except InputError as error:
+        raise FormatError(f"sample {path.name}: {error}") from error
+    finally:
+        recording.close()
+
+
+def _listed(folder: Path) -> list[tuple[Path, str]]:
+    """Return the samples of the first list of names and classes, or nothing."""
+    for path in sorted(folder.rglob("*.txt")):
+        pairs = _pairs(path)
+        if pairs:
+            return [(_find(path, name), label) for name, label in pairs]
+    return []
+
+
+def _pairs(path: Path) -> list[tuple[str, str]]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not rows or any(len(row) != 2 for row in rows):
+        return []
+    return [(name, label) for name, label in rows]
+
+
+def _find(listing: Path, name: str) -> Path:
+    folder = listing.parent
+    exact = folder / name
+    matches = [exact] if exact.is_file() else sorted(folder.glob(f"{name}.*"))
+    if len(matches) != 1:
+        raise FormatError(f"{listing.name} names sample {name!r}, which matches {len(matches)} files instead of one")
+    return matches[0]
+
+
+def _by_folder(folder: Path) -> list[tuple[Path, str]]:
+    return [
+        (path, path.parent.name)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.parent != folder and not path.name.startswith(".")
+    ]
+
+
+def _stretches(path: Path, labels: Labels) -> LabelledRecordings:
+    events, geometry = _sample(path)
+    starts = [(start_us, start_us + labels.window_us) for start_us in labels.starts_us]
+    samples = tuple(events.between(start_us, end_us) for start_us, end_us in starts)
+    return LabelledRecordings(samples, labels.names, geometry)
+
+
+def features_of(
+    recordings: LabelledRecordings, spec: FeatureSpec, *, on_progress: OnProgress = ignore_progress
+) -> Int8Array:
+    """Return (n, d_in) features of the window that starts at each sample's first event."""
+    encoder = FeatureEncoder(spec, recordings.geometry)
+    rows = []
+    for done, sample in enumerate(recordings.samples, start=1):
+        start_us = int(sample.t[0])
+        end_us = start_us + spec.window_us
+        rows.append(encoder.encode(Window(start_us, end_us, sample.between(start_us, end_us)))[0])
+        on_progress(done, len(recordings))
+    return np.stack(rows)
+
+
+def class_indices(labels: tuple[str, ...], classes: tuple[str, ...]) -> Int64Array:
+    """Return the (n,) index of each label among the classes.
+
+    Raises:
+        FormatError: A label is not one of the classes.
+    """
+    index = {name: i for i, name in enumerate(classes)}
+    unknown = sorted(set(labels) - index.keys())
+    if unknown:
+        raise FormatError(f"data set has class {unknown[0]!r}, but the network knows {', '.join(classes)}")
+    return np.array([index[label] for label in labels], np.int64)

@@ -1,0 +1,74 @@
+"""Scores a network on a data set on any target, with numpy alone: what ``hil evaluate`` does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from experiments.datasets import LabelledRecordings, class_indices, features_of, load_dataset
+from experiments.scoring import Score, score_network
+from experiments.splits import held_out_split
+from hil.errors import InvalidValueError
+from hil.network import TernaryNetwork
+from hil.ports import Backend
+from hil.progress import OnProgress, ignore_progress
+
+__all__ = ["classes_of", "evaluate"]
+
+
+def classes_of(network: TernaryNetwork) -> tuple[str, ...]:
+    """Return what data sets call the network's captions, in their order.
+
+    Raises:
+        InvalidValueError: The network says nothing about classes.
+    """
+    try:
+        return tuple(json.loads(network.metadata["classes"]))
+    except (KeyError, ValueError) as error:
+        raise InvalidValueError(f"network {network.name!r} names no classes, so it cannot be scored") from error
+
+
+def evaluate(
+    network: TernaryNetwork,
+    dataset: Path,
+    *,
+    backend: Backend,
+    seed: int,
+    held_out: bool = False,
+    on_data: OnProgress = ignore_progress,
+    on_window: OnProgress = ignore_progress,
+) -> Score:
+    """Score a network on labelled recordings.
+
+    Args:
+        network: With features, captions and the names of its classes.
+        dataset: What ``load_dataset`` reads.
+        backend: Where to run it.
+        seed: Of the backend's devices.
+        held_out: Take only the recordings that training held out.
+        on_data: Called while recordings are read.
+        on_window: Called with the windows inferred.
+
+    Raises:
+        InvalidValueError: The network lacks what is needed, or held nothing out of a data set of this name.
+    """
+    if network.features is None:
+        raise InvalidValueError(f"network {network.name!r} does not say how events become its input")
+    classes = classes_of(network)
+    recordings = load_dataset(dataset, on_progress=on_data)
+    if held_out:
+        recordings = _held_out(network, recordings)
+    features = features_of(recordings, network.features)
+    labels = class_indices(recordings.labels, classes)
+    return score_network(network, features, labels, backend=backend, seed=seed, on_progress=on_window)
+
+
+def _held_out(network: TernaryNetwork, recordings: LabelledRecordings) -> LabelledRecordings:
+    count = int(network.metadata.get("held_out", "0"))
+    total = int(network.metadata.get("recordings_count", "0"))
+    if not count or total != len(recordings):
+        raise InvalidValueError(
+            f"network {network.name!r} held {count} of {total} recordings out, but the data set has {len(recordings)}"
+        )
+    _, held = held_out_split(total, count, seed=int(network.metadata["held_out_seed"]))
+    return recordings.part(held)
