@@ -21,6 +21,7 @@ from sensors.formats.aedat4_layout import MAX_PACKET_BYTES, VERSION_LINE, Header
 from sensors.formats.aedat4_writer import write
 from sensors.formats.compression import LZ4_MAGIC, ZSTD_MAGIC, PayloadError
 from sensors.formats.flatbuffers import FlatbufferError, root
+from sensors.formats.packets import PacketWalk, reason_of, scan
 from sensors.formats.recording import FileRecording, Layout, Steps
 from sensors.formats.sink import EARLIEST_US, Sink
 from sensors.formats.verdicts import REASONS, SOUND
@@ -28,7 +29,6 @@ from sensors.formats.verdicts import REASONS, SOUND
 __all__ = ["FORMAT", "Aedat4", "write"]
 
 EVENT_BYTES = 16
-SCAN_BYTES = 1 << 20
 ABOUT_EVENT_BYTES = 6  # what an event of a real LZ4 recording takes
 
 
@@ -59,7 +59,7 @@ class Aedat4:
 
         def decode(sink: Sink) -> Steps:
             with path.open("rb") as file:
-                yield from _Reading(file, header, stream, sink).run()
+                yield from _Walk(file, header, stream, sink).run()
 
         return FileRecording(path, layout, decode, salvage=salvage)
 
@@ -83,57 +83,40 @@ class _Packet(NamedTuple):
     stream: int
     size: int
 
-    @property
-    def end(self) -> int:
-        return self.start + 8 + self.size
 
-
-class _Reading:
-    """One pass over the packets of a file."""
+class _Walk(PacketWalk):
+    """One pass over the packets of a file, checked against its index."""
 
     def __init__(self, file: BinaryIO, header: Header, stream: int, sink: Sink) -> None:
-        self._file = file
+        super().__init__(file, sink, header.packets_start, header.packets_end)
         self._header = header
         self._stream = stream
-        self._sink = sink
         self._index = self._load_index()
         self._cursor = 0
-
-    def run(self) -> Steps:
-        """Commit packet after packet; raise at damage, or step over it in salvage."""
-        position, end = self._header.packets_start, self._header.packets_end
-        while position < end:
-            try:
-                packet = self._packet_at(position)
-                if packet.stream == self._stream:
-                    self._take(packet)
-                position = packet.end
-            except DamagedFileError as error:
-                if not self._sink.salvage:
-                    raise
-                resumed = self._next_packet(position + 1)
-                self._lose(position, resumed, error)
-                position = resumed
-            yield position
 
     def _load_index(self) -> npt.NDArray[np.void] | None:
         if not self._header.has_index:
             return None
         try:
-            return read_index(self._file, self._header)
+            return read_index(self.file, self._header)
         except DamagedFileError as error:
-            if not self._sink.salvage:
+            if not self.sink.salvage:
                 raise
             length = self._header.file_bytes - self._header.packets_end
             if length:
-                self._sink.account.add(self._header.packets_end, length, _reason(error), events=0)
+                self.sink.account.add(self._header.packets_end, length, reason_of(error), events=0)
             return None
 
+    def take(self, position: int) -> int:
+        """Read one packet; those of other streams are passed over."""
+        packet = self._packet_at(position)
+        if packet.stream == self._stream:
+            self._unpack(packet, self._words(packet))
+        return packet.start + 8 + packet.size
+
     def _packet_at(self, position: int) -> _Packet:
-        if self._file.tell() != position:
-            self._file.seek(position)
-        head = self._file.read(8)
-        left = self._header.packets_end - position
+        head = self.read(position, 8)
+        left = self.end - position
         if len(head) < 8 or left < 8:
             raise DamagedFileError("the file ends inside a packet header", offset_bytes=position)
         packet = _Packet(position, *struct.unpack("<ii", head))
@@ -145,17 +128,19 @@ class _Reading:
             raise DamagedFileError(message, offset_bytes=position)
         return packet
 
-    def _take(self, packet: _Packet) -> None:
+    def _words(self, packet: _Packet) -> npt.NDArray[np.uint32]:
         try:
-            raw = decompress(self._file.read(packet.size), self._header.compression)
+            raw = decompress(self.read(packet.start + 8, packet.size), self._header.compression)
             start, count = root(raw, b"EVTS").vector(0, EVENT_BYTES)
         except (FlatbufferError, PayloadError) as error:
             raise DamagedFileError(f"a packet is broken: {error}", offset_bytes=packet.start) from error
         self._check_count(packet, count)
         words = np.frombuffer(raw, np.uint32, count=4 * count, offset=start) if count else np.empty(0, np.uint32)
-        if start % 4:
-            words = words.copy()
-        self._unpack(packet, words)
+        if words.flags.aligned and not words.flags.writeable:
+            return words
+        words = words.copy()
+        words.flags.writeable = False
+        return words
 
     def _check_count(self, packet: _Packet, count: int) -> None:
         if self._index is None:
@@ -175,37 +160,31 @@ class _Reading:
         from sensors.formats.kernels.aedat4 import unpack
 
         count = words.size // 4
-        room = self._sink.room(count)
+        room = self.sink.room(count)
         geometry = self._header.geometries[self._stream]
-        floor_us = EARLIEST_US if self._sink.salvage else self._sink.last_us
+        floor_us = EARLIEST_US if self.sink.salvage else self.sink.last_us
         sound, verdict = unpack(words, geometry.width, geometry.height, floor_us, room.t, room.x, room.y, room.p)
         if verdict != SOUND:
             message = f"{REASONS[verdict]} at event {sound} of a packet"
             raise DamagedFileError(message, offset_bytes=packet.start)
-        if self._sink.salvage:
-            shares = packet.start + np.arange(count + 1) * (8 + packet.size) // max(count, 1)
-            room.offset[:count], room.end[:count] = shares[:-1], shares[1:]
-        self._sink.commit(count)
+        if self.sink.salvage:
+            room.share(packet.start, packet.start + 8 + packet.size, count)
+        self.sink.commit(count)
 
-    def _next_packet(self, position: int) -> int:
+    def resume(self, position: int) -> int:
+        """Ask the index, or look for the next packet's mark."""
         if self._index is not None:
             starts = self._index["offset"] - 8
             after = int(np.searchsorted(starts, position))
-            return int(starts[after]) if after < len(starts) else self._header.packets_end
-        return self._scan(position)
-
-    def _scan(self, position: int) -> int:
+            return int(starts[after]) if after < len(starts) else self.end
         mark, lead = _mark(self._header.compression)
         pattern = re.compile(re.escape(mark))
-        while position < self._header.packets_end:
-            self._file.seek(position)
-            window = self._file.read(min(SCAN_BYTES, self._header.packets_end - position))
-            for found in pattern.finditer(window):
-                candidate = position + found.start() - lead
-                if found.start() >= lead and self._plausible(candidate):
-                    return candidate
-            position += max(len(window) - lead - 8, 1) if len(window) == SCAN_BYTES else len(window)
-        return self._header.packets_end
+        while places := scan(self, position, pattern, lead, len(mark)):
+            for place in places:
+                if self._plausible(place):
+                    return place
+            position = places[-1] + 1
+        return self.end
 
     def _plausible(self, position: int) -> bool:
         try:
@@ -214,17 +193,13 @@ class _Reading:
             return False
         return True
 
-    def _lose(self, start: int, stop: int, error: DamagedFileError) -> None:
-        events: int | None = None
-        if self._index is not None:
-            inside = (self._index["offset"] - 8 >= start) & (self._index["offset"] - 8 < stop)
-            ours = inside & (self._index["stream"] == self._stream)
-            events = int(self._index["events"][ours].sum())
-        self._sink.account.add(start, stop - start, _reason(error), events=events)
-
-
-def _reason(error: DamagedFileError) -> str:
-    return str(error).partition(" (at byte")[0]
+    def events_between(self, start: int, stop: int) -> int | None:
+        """Add up what the index says about a stretch."""
+        if self._index is None:
+            return None
+        starts = self._index["offset"] - 8
+        ours = (starts >= start) & (starts < stop) & (self._index["stream"] == self._stream)
+        return int(self._index["events"][ours].sum())
 
 
 def _mark(compression: str) -> tuple[bytes, int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from hil.types import BoolArray, EventBatch, Int64Array, UInt16Array
 from sensors.formats.account import LossAccount
@@ -49,13 +48,18 @@ class Columns(NamedTuple):
 
     def take_over(self, events: Columns) -> None:
         """Copy events to the start of these columns; the two may overlap."""
-        for mine, theirs in zip(self, events, strict=True):
-            column: npt.NDArray[Any] = mine
-            column[: len(theirs)] = theirs
+        for name in self._fields:
+            theirs = getattr(events, name)
+            getattr(self, name)[: len(theirs)] = theirs
 
     def pick(self, choice: BoolArray | Int64Array) -> Columns:
         """Return some of the events, in the order of the choice."""
         return Columns(*(column[choice] if column.size else column for column in self))  # type: ignore[arg-type]
+
+    def share(self, start: int, stop: int, n_events: int) -> None:
+        """Give the first events equal shares of a stretch of the file, where they have no bytes of their own."""
+        shares = start + np.arange(n_events + 1) * (stop - start) // max(n_events, 1)
+        self.offset[:n_events], self.end[:n_events] = shares[:-1], shares[1:]
 
     def batch(self) -> EventBatch:
         """Return the events as a batch, trusting their order."""

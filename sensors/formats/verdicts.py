@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["BAD_POLARITY", "OUT_OF_RANGE", "REASONS", "SOUND", "TIME_BACK", "UNKNOWN_WORD"]
+__all__ = ["BAD_LINE", "BAD_POLARITY", "NO_PLACE", "OUT_OF_RANGE", "REASONS", "SOUND", "TIME_BACK", "UNKNOWN_WORD"]
 
 SOUND = 0
 OUT_OF_RANGE = 1
 TIME_BACK = 2
 BAD_POLARITY = 3
 UNKNOWN_WORD = 4
+NO_PLACE = 5
+BAD_LINE = 6
 
 REASONS: Mapping[int, str] = MappingProxyType(
     {
@@ -19,5 +21,7 @@ REASONS: Mapping[int, str] = MappingProxyType(
         TIME_BACK: "time goes back",
         BAD_POLARITY: "a polarity is neither 0 nor 1",
         UNKNOWN_WORD: "a word is of no known type",
+        BAD_LINE: "a line is no event",
+        NO_PLACE: "an event's row or column was lost with the damage before it",
     }
 )

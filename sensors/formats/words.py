@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,6 +49,7 @@ class WordStream:
         state: What the loop remembers before the first word.
         events_per_word: Most events one word can hold.
         events_when_cut: How many events an incomplete last word held; -1 unknown.
+        ending: Bytes to read on after the last of the file.
         complaint: Says from the final state what is wrong with the file as a whole, or nothing.
     """
 
@@ -59,6 +61,7 @@ class WordStream:
     state: tuple[int, ...]
     events_per_word: int = 1
     events_when_cut: int = -1
+    ending: bytes = b""
     complaint: Callable[[Int64Array], str] = _no_complaint
 
     def decode(self, sink: Sink) -> Steps:
@@ -69,7 +72,7 @@ class WordStream:
         position, rest = self.start, b""
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.start)
-            while chunk := file.read(CHUNK_BYTES):
+            for chunk in self._chunks(file):
                 data = rest + chunk if rest else chunk
                 used = self._feed(kernel, data, position, limits, state, sink)
                 position += used
@@ -80,6 +83,12 @@ class WordStream:
         complaint = self.complaint(state)
         if complaint and not sink.salvage:
             raise DamagedFileError(complaint, offset_bytes=self.start)
+
+    def _chunks(self, file: FileIO) -> Iterator[bytes]:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+        if self.ending:
+            yield self.ending
 
     def _feed(self, kernel: Kernel, data: bytes, base: int, limits: Int64Array, state: Int64Array, sink: Sink) -> int:
         size = np.dtype(self.dtype).itemsize

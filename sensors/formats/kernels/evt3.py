@@ -16,7 +16,7 @@ from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
-from sensors.formats.verdicts import OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+from sensors.formats.verdicts import NO_PLACE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
 
 __all__ = ["STATE", "decode", "encode"]
 
@@ -24,7 +24,7 @@ ADDR_Y, EM_ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, CONTINUED_4, 
 EXT_TRIGGER, OTHERS, CONTINUED_12 = 0xA, 0xE, 0xF
 HIGH_BITS = 12
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
-NONE = -1
+NONE, LOST = -1, -2  # not seen yet; no longer known, because a damaged word may have set it
 STATE = (np.iinfo(np.int64).min // 2, NONE, NONE, 0, 0, NONE, NONE, 0)
 
 
@@ -70,7 +70,13 @@ def decode(
                 last -= 1
                 if base_x >= 0:
                     base_x += 12 if kind == VECT_12 else 8
-            if count and high_us >= 0 and row >= 0 and column >= 0:
+            if count and high_us >= 0 and LOST in (row, column):
+                if marked == len(marks):
+                    if kind != ADDR_X:
+                        base_x = column
+                    break
+                marked = mark(marks, marked, base + 2 * i, 2, NO_PLACE, count)
+            elif count and high_us >= 0 and row >= 0 and column >= 0:
                 time_us = high_us | low_us
                 problem = SOUND
                 if row >= height or column + last >= width:
@@ -126,6 +132,7 @@ def decode(
             if marked == len(marks):
                 break
             marked = mark(marks, marked, base + 2 * i, 2, UNKNOWN_WORD, -1)
+            row = base_x = LOST
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     state[4], state[5], state[6], state[7] = low_us, row, base_x, base_p
@@ -160,9 +167,10 @@ def encode(
     while i < t.size and written + 4 <= words.size:
         high = t[i] >> 12
         if high != state[0]:
-            # a silence longer than a quarter of the counter's range is crossed in steps, or its wraps go unseen
-            if state[0] >= 0 and high - state[0] > LONGEST_STEP:
-                high = state[0] + LONGEST_STEP
+            # a silence longer than a quarter of the counter's range is crossed in steps, or its wraps go unseen;
+            # a late start is one, too
+            if high - max(state[0], 0) > LONGEST_STEP:
+                high = max(state[0], 0) + LONGEST_STEP
             state[0], state[1] = high, 0
             words[written] = (TIME_HIGH << 12) | (high & 0xFFF)
         elif t[i] & 0xFFF != state[1]:

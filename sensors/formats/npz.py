@@ -1,0 +1,240 @@
+"""NumPy archives (.npz) of columns t, x, y, p: read in step without ever holding a whole column, and written so.
+
+Nothing is unpickled: the members' headers are parsed by numpy's own literal parser, and object columns are refused.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hil.errors import DamagedFileError, FormatError
+from hil.registry import refuse_unknown_options
+from hil.types import EventBatch, Geometry
+from sensors.formats import options as option
+from sensors.formats.columns_io import commit, microseconds, name_columns
+from sensors.formats.geometry import smallest_sensor
+from sensors.formats.packets import reason_of
+from sensors.formats.recording import FileRecording, Layout, Steps
+from sensors.formats.sink import Sink
+from sensors.formats.writing import in_order, replacing
+
+__all__ = ["FORMAT", "Npz", "write"]
+
+STEP_EVENTS = 1 << 16
+COPY_BYTES = 1 << 20
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+)
+DTYPES = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|b1"}
+
+
+class Npz:
+    """The ``SourceFormat`` of NumPy archives; options ``width`` and ``height`` where the file does not say."""
+
+    name = "npz"
+    about = "NumPy archive of columns t, x, y, p (.npz)"
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Look for a zip file whose first member is an array."""
+        return head.startswith(b"PK\3\4") and b".npy" in head[:256]
+
+    def open(self, path: Path, *, options: Mapping[str, str], salvage: bool) -> FileRecording:
+        """Open a recording; options: ``width``, ``height``."""
+        refuse_unknown_options(options, ["width", "height"], of=self.name)
+        with _archive(path) as archive:
+            members = _members(archive)
+            events = _Arrays(archive, members).length
+            geometry, assumed = _geometry(archive, members, options)
+
+        def decode(sink: Sink) -> Steps:
+            yield from _decode(path, members, geometry, sink)
+
+        return FileRecording(path, Layout(self.name, geometry, events, assumed=assumed), decode, salvage=salvage)
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except BROKEN as error:
+        message = f"the archive is broken: {error}"
+        raise DamagedFileError(message, offset_bytes=path.stat().st_size) from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the member of each column, or one structured array under ``events``."""
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    found = name_columns(names)
+    if len(found) == 4:
+        return found
+    if "events" in names:
+        return {"events": "events"}
+    message = f"the archive has no columns t, x, y, p and no structured array events; it has {', '.join(names[:20])}"
+    raise FormatError(message)
+
+
+class _Arrays:
+    """The open members of an archive, read in step."""
+
+    def __init__(self, archive: zipfile.ZipFile, members: Mapping[str, str]) -> None:
+        self._streams: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
+        self.offset = min(archive.getinfo(f"{name}.npy").header_offset for name in members.values())
+        lengths = set()
+        for column, name in members.items():
+            try:
+                stream = archive.open(f"{name}.npy")
+                shape, dtype = _array_header(stream)
+            except BROKEN as error:
+                place = archive.getinfo(f"{name}.npy").header_offset
+                raise DamagedFileError(f"array {name} is broken: {error}", offset_bytes=place) from error
+            _check_array(name, shape, dtype)
+            self._streams[column] = (stream, dtype)
+            lengths.add(shape[0])
+        if len(lengths) != 1:
+            message = f"the columns must be of one length, but have {sorted(lengths)}"
+            raise DamagedFileError(message, offset_bytes=self.offset)
+        self.length = lengths.pop()
+
+    def read(self, n_events: int) -> dict[str, npt.NDArray[Any]]:
+        """Return the next events of every column; fewer where a member ends early."""
+        arrays = {}
+        for column, (stream, dtype) in self._streams.items():
+            data = stream.read(n_events * dtype.itemsize)
+            arrays[column] = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
+        if "events" in arrays:
+            events = arrays["events"]
+            arrays = {column: events[name] for column, name in name_columns(events.dtype.names or ()).items()}
+        shortest = min(len(array) for array in arrays.values())
+        return {column: array[:shortest] for column, array in arrays.items()}
+
+
+def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    return shape, dtype
+
+
+def _check_array(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    fields = name_columns(dtype.names or ())
+    numeric = dtype.kind in "iufb" if not dtype.names else len(fields) == 4 and not dtype.hasobject
+    if len(shape) != 1 or not numeric or not dtype.itemsize:
+        message = f"array {name} has shape {shape} and type {dtype}; expected one dimension of numbers"
+        raise FormatError(message)
+
+
+def _geometry(archive: zipfile.ZipFile, members: Mapping[str, str], options: Mapping[str, str]) -> tuple[Geometry, str]:
+    if {"width", "height"} <= options.keys():
+        return option.geometry(options, Geometry(1, 1)), ""
+    sizes = [_scalar(archive, name) for name in ("width", "height")]
+    if all(1 <= size <= 65536 for size in sizes):
+        return option.geometry(options, Geometry(*sizes)), ""
+    try:
+        head = _Arrays(archive, members).read(STEP_EVENTS)
+    except BROKEN as error:
+        raise DamagedFileError(f"the archive is broken: {error}", offset_bytes=0) from error
+    guess, assumed = smallest_sensor(head["x"], head["y"])
+    return option.geometry(options, guess), assumed
+
+
+def _scalar(archive: zipfile.ZipFile, name: str) -> int:
+    if f"{name}.npy" not in archive.namelist():
+        return 0
+    try:
+        with archive.open(f"{name}.npy") as stream:
+            shape, dtype = _array_header(stream)
+            if math.prod(shape) == 1 and dtype.kind in "iu":
+                return int(np.frombuffer(stream.read(dtype.itemsize), dtype)[0])
+    except BROKEN:
+        return 0
+    return 0
+
+
+def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, sink: Sink) -> Steps:
+    file_bytes = path.stat().st_size
+    done = 0
+    with _archive(path) as archive:
+        arrays = _Arrays(archive, members)
+        while done < arrays.length:
+            try:
+                done += _step(arrays, geometry, sink, done)
+            except DamagedFileError as error:
+                if not sink.salvage:
+                    raise
+                sink.account.add(arrays.offset, 0, reason_of(error), events=arrays.length - done)
+                return
+            yield file_bytes * done // arrays.length
+
+
+def _step(arrays: _Arrays, geometry: Geometry, sink: Sink, done: int) -> int:
+    wanted = min(STEP_EVENTS, arrays.length - done)
+    try:
+        columns = arrays.read(wanted)
+        columns["t"] = microseconds(columns["t"])
+    except BROKEN as error:
+        raise DamagedFileError(f"the columns are broken: {error}", offset_bytes=arrays.offset) from error
+    if len(columns["t"]):
+        commit(sink, columns, geometry, (arrays.offset, 0), done)
+    elif wanted:
+        message = f"the columns claim {arrays.length} events, but end after {done}"
+        raise DamagedFileError(message, offset_bytes=arrays.offset)
+    return len(columns["t"])
+
+
+def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry) -> int:
+    """Write a recording as an uncompressed NumPy archive of columns, with ``width`` and ``height``.
+
+    The columns wait in temporary files beside the target, so no more than a batch is ever in memory.
+
+    Returns:
+        How many events were written.
+
+    Raises:
+        InvalidValueError: The events are out of order or outside the sensor.
+    """
+    path = Path(path)
+    with replacing(path) as file, ExitStack() as stack:
+        parts = {name: stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for name in DTYPES}
+        written = 0
+        for batch in in_order(batches, geometry):
+            for name, part in parts.items():
+                part.write(np.ascontiguousarray(getattr(batch, name), DTYPES[name]).tobytes())
+            written += len(batch)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, part in parts.items():
+                part.seek(0)
+                _add(archive, name, DTYPES[name], (written,), iter(partial(part.read, COPY_BYTES), b""))
+            for name, size in (("width", geometry.width), ("height", geometry.height)):
+                _add(archive, name, "<i8", (), iter([struct.pack("<q", size)]))
+    return written
+
+
+def _add(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...], pieces: Iterator[bytes]) -> None:
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    with archive.open(entry, "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": dtype, "fortran_order": False, "shape": shape})
+        for piece in pieces:
+            member.write(piece)
+
+
+FORMAT = Npz()

@@ -1,0 +1,74 @@
+"""ROS 2 bags in SQLite (.db3) with messages of events.
+
+After rosbag2's ``sqlite_storage``: tables ``topics`` and ``messages``, read in the order they were recorded. SQLite
+finds damage in its own pages; where a broken page ends and what it held nobody can say, so a salvaged file gives the
+messages before it and the account has no bytes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from hil.errors import DamagedFileError, FormatError
+from sensors.formats.recording import Steps
+from sensors.formats.ros import BagFormat, Topic
+
+__all__ = ["FORMAT", "Ros2"]
+
+MAX_MESSAGE_BYTES = 1 << 28
+
+
+class Ros2(BagFormat):
+    """The ``SourceFormat`` of ROS 2 SQLite bags; option ``topic``, by default the first that holds events."""
+
+    name = "ros2"
+    about = "ROS 2 SQLite bag with event_camera_msgs or dvs_msgs (.db3)"
+    signature = b"SQLite format 3\0"
+
+    def steps(self, path: Path, topic: Topic) -> Steps:
+        """Read message by message."""
+        try:
+            with closing(_connect(path)) as database:
+                for number, name, message_type, serialisation in _topics(database):
+                    topic.declare(number, name, message_type, cdr=serialisation == "cdr")
+                for position, (number, data) in enumerate(_messages(database)):
+                    topic.take(number, data, 0, 0)
+                    yield position
+        except sqlite3.Error as error:
+            damage = DamagedFileError(f"the database is broken: {error}", offset_bytes=0)
+            if not topic.sink.salvage:
+                raise damage from error
+            topic.sink.account.add(0, 0, f"the database is broken: {error}", events=None)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    database = sqlite3.connect(uri, uri=True)
+    database.text_factory = lambda raw: raw.decode("latin-1")
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_MESSAGE_BYTES)
+    return database
+
+
+def _topics(database: sqlite3.Connection) -> list[tuple[int, str, str, str]]:
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"topics", "messages"} <= tables:
+        message = f"the database is no ROS 2 bag; its tables: {', '.join(sorted(map(str, tables))) or 'none'}"
+        raise FormatError(message)
+    rows = database.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id").fetchmany(10_000)
+    return [(int(number), str(name), str(kind), str(form)) for number, name, kind, form in rows if _is_int(number)]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int)
+
+
+def _messages(database: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
+    for number, data in database.execute("SELECT topic_id, data FROM messages ORDER BY id"):
+        if isinstance(number, int) and isinstance(data, bytes):
+            yield number, data
+
+
+FORMAT = Ros2()
