@@ -173,7 +173,7 @@ def run_line(
     gate = DistanceGate(threshold).run(embeddings)
     anchors = _anchors(len(features), settings.anchors, seed)
     alignment = choose_alignment(embeddings[anchors], (embeddings if shared is None else shared)[anchors])
-    encoder_id = _encoder_id(network, backend)
+    encoder_id = _encoder_id(network, name or backend.name)
     sent_windows = np.flatnonzero(gate.sent)
     messages = _write(embeddings, sent_windows, features, encoder_id, settings)
     mesh = MemoryMesh(EDGES, loss=settings.loss, rng=stream(seed, "line", "mesh") if settings.loss else None)
@@ -216,8 +216,8 @@ def _anchors(n: int, wanted: int, seed: int) -> Int64Array:
     return np.sort(drawn).astype(np.int64)
 
 
-def _encoder_id(network: TernaryNetwork, backend: Backend) -> str:
-    return hashlib.sha256(f"{network.digest} {backend.name}".encode()).hexdigest()[:8]
+def _encoder_id(network: TernaryNetwork, target: str) -> str:
+    return hashlib.sha256(f"{network.digest} {target}".encode()).hexdigest()[:8]
 
 
 def _write(

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 
 from hil.types import Telemetry
 
-__all__ = ["bytes_text", "cosine_text", "cost_text", "count", "percent", "quantity"]
+__all__ = ["bytes_text", "clipped", "cosine_text", "cost_text", "count", "percent", "quantity"]
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 UNITS = {"wall": "s", "instructions": "instructions", "cycles": "cycles"}
+
+
+def clipped(text: str, longest: int) -> str:
+    """Return the first words of a caption: up to its first comma, colon, semicolon or bracket, and so many characters.
+
+    Example:
+        >>> clipped("six: a hexagon, half a dozen eggs", 10), clipped("four legs of a chair", 10)
+        ('six', 'four legs…')
+    """
+    head = re.split(r"[:,;(]", text)[0].strip() or text
+    return head if len(head) <= longest else head[: longest - 1].rstrip() + "…"
 
 
 def quantity(value: float, unit: str) -> str:

@@ -12,7 +12,8 @@ from hil.cli import Answer, command
 __all__ = ["demo_command"]
 
 NAME = "digits"
-TARGETS = ("float", "crossbar:ideal", "crossbar:rram_wan2022")
+TARGETS = ("packed", "float", "crossbar:ideal", "crossbar:rram_wan2022")
+REQUIREMENTS = ("caption_agreement=0.9",)
 DEFAULT_FOLDER = Path("out", "demo")
 
 
@@ -28,4 +29,4 @@ def demo_command(out: Path) -> Answer:
     """Take 64 handwritten digits, seen by an event camera, through exact software and a noisy memristor crossbar."""
     from experiments.comparison import Config, RecordingFile
 
-    return answer(Config(RecordingFile(Path(NAME)), network=NAME, targets=TARGETS), out)
+    return answer(Config(RecordingFile(Path(NAME)), network=NAME, targets=TARGETS, requirements=REQUIREMENTS), out)

@@ -21,6 +21,7 @@ from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_target
 from hil.types import FeatureBatch, Int64Array
+from hil.words import count
 
 __all__ = ["Comparison", "TargetComparison", "compare"]
 
@@ -57,10 +58,8 @@ class TargetComparison:
         """The same in words."""
         met = sum(judgement.met for judgement in self.judgements)
         asked = f"meets {met} of {len(self.judgements)}" if self.judgements else ""
-        if self.held_to_exactness:
-            same = "identical" if self.divergence is None else "differs"
-            return f"{same}, {asked}" if asked else same
-        return asked or "not judged"
+        same = "identical" if self.divergence is None else "differs" if self.held_to_exactness else ""
+        return ", ".join(filter(None, (same, asked))) or "not judged"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -119,10 +118,12 @@ class Comparison:
             failed = [target.trace.target for target in self.targets if not target.passed]
             return f"Failed: {', '.join(failed)}"
         judged = [target for target in self.targets if target.verdict != "not judged"]
-        identical = sum(target.held_to_exactness for target in judged)
+        if not judged:
+            return f"{count(len(self.targets), 'target')} shown, none judged"
+        identical = sum(target.divergence is None for target in judged)
         counts = {"identical": identical, "as required": len(judged) - identical}
         counts["not judged"] = len(self.targets) - len(judged)
-        return "Passed: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return "Passed: " + ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
     @property
     def exit_code(self) -> int:

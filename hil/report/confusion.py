@@ -10,6 +10,7 @@ from markupsafe import Markup
 from hil.compare import TargetComparison
 from hil.report.svg import join, series
 from hil.types import Int64Array
+from hil.words import clipped
 
 __all__ = ["confusion_figure"]
 
@@ -39,7 +40,7 @@ def confusion_figure(target: TargetComparison, texts: Sequence[str], k: int) -> 
 
 def _names(texts: Sequence[str], cell: float) -> Iterator[Markup]:
     for i, text in enumerate(texts):
-        short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+        short = clipped(text, LONGEST_NAME)
         middle = NAMES + (i + 0.5) * cell
         yield Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}<title>{}</title></text>').format(
             NAMES - 6, middle - NAMES + ABOVE + 4, short, text

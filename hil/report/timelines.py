@@ -13,6 +13,7 @@ from hil.compare import Comparison
 from hil.loop import Trace
 from hil.report.svg import Frame, Scale, join, polyline, series, svg
 from hil.types import Float64Array, Int64Array
+from hil.words import clipped
 
 __all__ = ["belief_figure", "distance_figure", "gate_figure", "seconds"]
 
@@ -21,7 +22,10 @@ MOST_POINTS = 500
 MOST_DOTS = 120
 NAMES_WIDTH = 190
 LONGEST_NAME = 26
-CHARACTER_WIDTH = 7
+CHARACTER_WIDTH = 6.6
+LONGEST_CAPTION = 20
+NARROWEST_BOX = 11
+TALL_ROW, LOW_ROW = 56, 30
 MARK_HALF = 7
 SMALLEST_DISTANCE = 1e-9  # of unit float32 vectors; less is their rounding
 ZERO_GAP = 0.6  # decades between the smallest distance and the line of zero
@@ -172,7 +176,7 @@ def belief_figure(comparison: Comparison) -> Markup | None:
     if captions is None:
         return None
     rows = comparison.traces
-    row_height = 52 if max(map(len, captions.texts)) > 3 else 30
+    row_height = TALL_ROW if max(map(len, captions.texts)) > 3 else LOW_ROW
     frame = Frame(WIDTH, (row_height + 6) * len(rows) + 46, left=NAMES_WIDTH)
     x = _time_scale(frame, comparison)
     parts = [frame.x_axis(x, "seconds since the first window")]
@@ -210,14 +214,19 @@ def _belief_box(left: float, right: float, place: tuple[float, float], css: str,
         text, css, left, top, round(max(right - left - 1, 1), 1), height
     )
     across, down = (left + right) / 2, top + height / 2
-    if len(text) * CHARACTER_WIDTH < right - left:
-        words = Markup('<text class="word" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
-            across, down + 4, text
+    return box + _belief_words(text, right - left, height, (across, down)) + Markup("</g>")
+
+
+def _belief_words(text: str, width: float, height: float, middle: tuple[float, float]) -> Markup:
+    """Return a caption's first words, across or upwards, as many as there is room for."""
+    across, down = middle
+    fits_across, fits_upwards = int((width - 2) / CHARACTER_WIDTH), int((height + 2) / CHARACTER_WIDTH)
+    if len(clipped(text, LONGEST_CAPTION)) <= fits_across:
+        return Markup('<text class="word" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
+            across, down + 4, clipped(text, LONGEST_CAPTION)
         )
-    elif right - left >= 11 and len(text) * CHARACTER_WIDTH < height + 2:
-        words = Markup(
-            '<text class="word" text-anchor="middle" transform="translate({:.1f} {:.1f}) rotate(-90)">{}</text>'
-        ).format(across + 4, down, text)
-    else:
-        words = Markup("")
-    return box + words + Markup("</g>")
+    if width < NARROWEST_BOX:
+        return Markup("")
+    return Markup(
+        '<text class="word" text-anchor="middle" transform="translate({:.1f} {:.1f}) rotate(-90)">{}</text>'
+    ).format(across + 4, down, clipped(text, fits_upwards))

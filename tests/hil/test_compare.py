@@ -77,6 +77,12 @@ def test_analog_target_that_differs_is_not_judged_unless_asked():
     assert comparison.passed
 
 
+def test_analog_target_that_does_not_differ_is_identical():
+    comparison = compared(analog(FakeBackend()))
+    assert comparison.targets[0].verdict == "identical"
+    assert comparison.headline == "Passed: 1 identical"
+
+
 def test_exact_target_beside_an_analog_reference_is_not_held_to_it():
     assert compared("ternary", reference=noisy(0.1)).passed
 
@@ -239,6 +245,7 @@ def test_table_has_a_line_for_every_substrate_and_the_verdict():
     text = str(compared("float", flipped(0, 1, 2)))
     assert text.splitlines()[-1] == "Failed: flipped"
     assert str(compared("ternary", "float")).splitlines()[-1] == "Passed: 1 identical, 1 not judged"
+    assert compared("float").headline == "1 target shown, none judged"
     asked = compared("ternary", "float", requirements=["gate_agreement=0"])
     assert asked.headline == "Passed: 1 identical, 1 as required"
     assert "flipped differs first at layer 0, row 2, window 1: accumulator" in text
