@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from hil.errors import ConfigError
-from hil.network import FeatureSpec
-from hil.types import EventBatch, Float64Array, Geometry, Int8Array, Int64Array
+from hil.network import INT8_MAX, FeatureSpec
+from hil.types import EventBatch, Float64Array, Geometry, Int8Array, Int32Array, Int64Array
 from sensors.features import FeatureEncoder
 from sensors.windows import Window
 
@@ -50,37 +53,40 @@ class EventTable:
     """The events of many recordings in one table, each recording's time counted from its first event.
 
     Attributes:
-        recording: (n_events,) index of the recording; events are in no particular order.
-        t: (n_events,) int64 microseconds since the recording's first event.
-        x: (n_events,) int64 column.
-        y: (n_events,) int64 row.
-        p: (n_events,) int64 polarity.
+        recording: (n_events,) int32 index of the recording; events are in no particular order.
+        t: (n_events,) int32 microseconds since the recording's first event.
+        x: (n_events,) int32 column.
+        y: (n_events,) int32 row.
+        p: (n_events,) int32 polarity.
         count: How many recordings.
         geometry: Size of the sensor.
     """
 
-    recording: Int64Array
-    t: Int64Array
-    x: Int64Array
-    y: Int64Array
-    p: Int64Array
+    recording: Int32Array
+    t: Int32Array
+    x: Int32Array
+    y: Int32Array
+    p: Int32Array
     count: int
     geometry: Geometry
 
     @classmethod
     def of(cls, batches: list[EventBatch], geometry: Geometry) -> EventTable:
-        """Stack recordings of one sensor."""
-        index = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
+        """Stack recordings of one sensor, none longer than half an hour."""
+        sizes = [len(batch) for batch in batches]
         t = np.concatenate([batch.t - batch.t[:1] for batch in batches])
-        x, y, p = (np.concatenate([getattr(batch, axis) for batch in batches]).astype(np.int64) for axis in "xyp")
-        return cls(index, t, x, y, p, len(batches), geometry)
+        columns = {axis: np.concatenate([getattr(batch, axis) for batch in batches]) for axis in "xyp"}
+        columns |= {"t": t, "recording": np.repeat(np.arange(len(batches)), sizes)}
+        return cls(
+            **{name: column.astype(np.int32) for name, column in columns.items()}, count=len(batches), geometry=geometry
+        )
 
     def varied(self, how: Augmentation, *, rng: np.random.Generator) -> EventTable:
         """Return the recordings varied; events that leave the sensor are gone."""
         from experiments.kernels import vary
 
         amounts = _amounts(how, self.count, rng)
-        room = tuple(np.empty(len(self.t), np.int64) for _ in range(4))
+        room = tuple(np.empty(len(self.t), np.int32) for _ in range(4))
         key = np.uint64(rng.integers(2**63))
         limits = (self.geometry.width, self.geometry.height)
         kept = vary(self.recording, (self.t, self.x, self.y), amounts, limits, key, room)
@@ -93,25 +99,19 @@ class EventTable:
             return self
         sizes = np.bincount(self.recording, minlength=self.count)
         extra = np.repeat(np.arange(self.count), (rng.uniform(0, how.noise, self.count) * sizes).astype(int))
-        last_us = np.zeros(self.count, np.int64)
+        last_us = np.zeros(self.count, np.int32)
         np.maximum.at(last_us, self.recording, self.t)
-        added = EventTable(
-            recording=extra,
-            t=(rng.random(len(extra)) * last_us[extra]).astype(np.int64),
-            x=rng.integers(self.geometry.width, size=len(extra)),
-            y=rng.integers(self.geometry.height, size=len(extra)),
-            p=rng.integers(2, size=len(extra)),
-            count=self.count,
-            geometry=self.geometry,
-        )
-        return self._merged(added)
+        added: dict[str, Int64Array] = {
+            "recording": extra,
+            "t": (rng.random(len(extra)) * last_us[extra]).astype(np.int64),
+            "x": rng.integers(self.geometry.width, size=len(extra)),
+            "y": rng.integers(self.geometry.height, size=len(extra)),
+            "p": rng.integers(2, size=len(extra)),
+        }
+        return replace(self, **{name: self._extended(name, more) for name, more in added.items()})
 
-    def _merged(self, other: EventTable) -> EventTable:
-        def joined(name: str) -> Int64Array:
-            both: Int64Array = np.concatenate([getattr(self, name), getattr(other, name)])
-            return both
-
-        return replace(self, recording=joined("recording"), t=joined("t"), x=joined("x"), y=joined("y"), p=joined("p"))
+    def _extended(self, name: str, more: Int64Array) -> Any:
+        return np.concatenate([getattr(self, name), more.astype(np.int32)])
 
 
 def _amounts(how: Augmentation, count: int, rng: np.random.Generator) -> Float64Array:
@@ -131,23 +131,42 @@ def _amounts(how: Augmentation, count: int, rng: np.random.Generator) -> Float64
 
 
 def encode_table(table: EventTable, spec: FeatureSpec) -> Int8Array:
-    """Return (count, d_in) features of the first window of every recording.
+    """Return (count, d_in) features of the first window of every recording, as ``sensors.features`` defines them.
 
-    All recordings go through the encoder of ``sensors.features`` in one call, laid end to end as time bins of one
-    long window, so that training and inference share one definition of a feature.
+    Where whole pixels make a cell - as they do for the sensor a network is trained for - counting is all there is to
+    it and is done at once; any other sensor goes through the encoder itself, recording by recording.
     """
-    first = table.t < spec.window_us
-    at_us = table.t[first] + table.recording[first] * spec.window_us
-    x, y, p = (column[first] for column in (table.x, table.y, table.p))
-    # counting does not need events in order, so they are left as they are
-    events = EventBatch.unchecked(at_us, x.astype(np.uint16), y.astype(np.uint16), p.astype(np.bool_))
-    long = FeatureSpec(
-        spec.width,
-        spec.height,
-        spec.time_bins * table.count,
-        spec.window_us * table.count,
-        fit=spec.fit,
-        pixels_per_cell=spec.pixels_per_cell,
-    )
-    features, _ = FeatureEncoder(long, table.geometry).encode(Window(0, long.window_us, events))
-    return features.reshape(table.count, spec.d_in)
+    if _whole_pixels(table.geometry, spec):
+        return _counted(table, spec)
+    encoder = FeatureEncoder(spec, table.geometry)
+    return np.stack([encoder.encode(window)[0] for window in _windows(table, spec)])
+
+
+def _whole_pixels(size: Geometry, spec: FeatureSpec) -> bool:
+    per_cell = (size.width * size.height) / (spec.width * spec.height)
+    divides = size.width % spec.width == 0 and size.height % spec.height == 0
+    return spec.fit == "area" and divides and per_cell == spec.pixels_per_cell
+
+
+def _counted(table: EventTable, spec: FeatureSpec) -> Int8Array:
+    from experiments.kernels import count
+
+    counts = np.zeros((table.count, spec.d_in), np.int64)
+    events = (table.recording, table.t, table.x, table.y, table.p)
+    size = (table.geometry.height, table.geometry.width)
+    count(events, spec.window_us, (spec.time_bins, spec.height, spec.width), size, counts)
+    return np.minimum(counts, INT8_MAX).astype(np.int8)
+
+
+def _windows(table: EventTable, spec: FeatureSpec) -> Iterator[Window]:
+    order = np.lexsort((table.t, table.recording))
+    bounds = np.searchsorted(table.recording[order], np.arange(table.count + 1))
+    for first, last in pairwise(bounds.tolist()):
+        own = order[first:last]
+        events = EventBatch.unchecked(
+            table.t[own].astype(np.int64),
+            table.x[own].astype(np.uint16),
+            table.y[own].astype(np.uint16),
+            table.p[own].astype(np.bool_),
+        )
+        yield Window(0, spec.window_us, events.between(0, spec.window_us))

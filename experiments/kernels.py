@@ -59,3 +59,25 @@ def vary(
             out[0][kept], out[1][kept], out[2][kept], out[3][kept] = i, moment, column, row
             kept += 1
     return kept
+
+
+@njit(cache=True)
+def count(
+    events: tuple[Array, ...], window_us: int, grid: tuple[int, int, int], size: tuple[int, int], out: Array
+) -> None:
+    """Count events per recording, time bin, polarity and cell, where whole pixels make a cell.
+
+    Args:
+        events: (n_events,) recording, time, column, row, polarity.
+        window_us: Events from here on are left out.
+        grid: Time bins, rows and columns of the grid.
+        size: Rows and columns of the sensor.
+        out: (count, d_in) int64, to be added to.
+    """
+    recording, t, x, y, p = events
+    bins, rows, columns = grid
+    height, width = size
+    for i in range(len(recording)):
+        if t[i] < window_us:
+            plane = t[i] * bins // window_us * 2 + p[i]
+            out[recording[i], (plane * rows + y[i] * rows // height) * columns + x[i] * columns // width] += 1

@@ -25,7 +25,7 @@ from quant import captions as caption_files
 from quant.recipe import Recipe
 
 if TYPE_CHECKING:
-    from quant.training import Labelled
+    from quant.measuring import Labelled
 
 __all__ = [
     "CONFIGS",
@@ -174,7 +174,7 @@ class _Source:
     config: TrainingConfig
 
     def epoch(self, index: int) -> Labelled:
-        from quant.training import Labelled
+        from quant.measuring import Labelled
 
         spec, how = self.config.features, self.config.augmentation
         rng = stream(self.config.seed, "augmentation", index)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hil.errors import InvalidValueError
-from quant.bitlinear import BitConv2d, BitLinear
+from quant.bitlinear import BitConv2d, BitLinear, Disturbance
 from quant.recipe import LayerPlan, Precision
 
 __all__ = ["Block", "Encoder", "StaticActivation"]
@@ -105,6 +105,11 @@ class Encoder(nn.Module):
     def stages(self) -> list[Block]:
         """The layers in order."""
         return cast("list[Block]", list(self.blocks))
+
+    def disturb(self, disturbance: Disturbance | None) -> None:
+        """Put every layer's codes on a substrate in the forward pass, or back into memory."""
+        for stage in self.stages:
+            stage.linear.disturbance = disturbance
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, d_out) embeddings of (n, d_in) float32 event counts."""

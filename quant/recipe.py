@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from hil.errors import ConfigError
@@ -57,6 +57,9 @@ class Recipe:
         precision: ``ternary``, or ``float`` for the twin that states what ternary weights cost.
         weight_noise: Standard deviation of Gaussian noise on the codes in every forward pass, in units of a code.
         teacher_weight: Weight of the distance to a float teacher's embedding; 0 trains without teacher.
+        teacher_layers: Hidden layers of the teacher; none gives the float twin, of the same layers.
+        patience: Stop when the cosine on validation windows has not risen for so many epochs, and keep the best;
+            0 runs every epoch.
     """
 
     layers: tuple[LayerPlan, ...]
@@ -71,11 +74,23 @@ class Recipe:
     precision: Precision = "ternary"
     weight_noise: float = 0.0
     teacher_weight: float = 0.0
+    teacher_layers: tuple[LayerPlan, ...] = ()
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing is learned."""
         for name in ("epochs", "batch", "learning_rate", "temperature"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"recipe {name} must be positive, but is {getattr(self, name)}")
+        if min(self.teacher_weight, self.patience, self.weight_noise, self.weight_decay) < 0:
+            raise ConfigError("recipe weights, noise and patience must not be negative, but one is")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"recipe dropout must be at least 0 and below 1, but is {self.dropout}")
+
+    @property
+    def teacher(self) -> Recipe | None:
+        """How the teacher learns, or None without one."""
+        if not self.teacher_weight:
+            return None
+        layers = self.teacher_layers or self.layers
+        return replace(self, layers=layers, precision="float", teacher_weight=0.0, weight_noise=0.0, teacher_layers=())

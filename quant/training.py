@@ -6,10 +6,12 @@ and the weights before it: training that is stopped and resumed ends at the same
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -20,40 +22,15 @@ from torch.nn import functional
 from hil.network import CaptionSet
 from hil.progress import OnProgress, ignore_progress
 from hil.rng import stream
-from hil.types import Int8Array, Int64Array
-from quant.encoder import Encoder, StaticActivation
+from hil.types import Int64Array
+from quant.encoder import Encoder
+from quant.measuring import Labelled, reestimate_norms, score
 from quant.recipe import Recipe
 
-__all__ = [
-    "Epoch",
-    "Labelled",
-    "OnEpoch",
-    "Training",
-    "Windows",
-    "activation_scales",
-    "embed",
-    "learning_rate",
-    "reestimate_norms",
-    "reproducible",
-    "score",
-    "train",
-]
+__all__ = ["Epoch", "OnEpoch", "Training", "Windows", "learning_rate", "reproducible", "train"]
 
 DECAYING = "linear.weight"
 WARM_UP = 0.05
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """Windows and what they show.
-
-    Attributes:
-        features: (n, d_in) int8 event counts.
-        labels: (n,) int64 index of each window's caption.
-    """
-
-    features: Int8Array
-    labels: Int64Array
 
 
 class Windows(Protocol):
@@ -101,6 +78,10 @@ def reproducible(threads: int) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[1])
 
 
+def _noisy(codes: Tensor, *, deviation: float) -> Tensor:
+    return codes + deviation * torch.randn_like(codes)
+
+
 def learning_rate(recipe: Recipe, progress: float) -> float:
     """Return the two-stage learning rate at ``progress`` 0 to 1."""
     if progress < 0.5:
@@ -117,20 +98,49 @@ class Training:
         optimiser: AdamW; weight decay on latent weights only.
         done: Epochs finished.
         history: What each did.
+        best: The encoder's state after its best epoch, where the recipe stops early.
     """
 
     def __init__(
-        self, recipe: Recipe, captions: CaptionSet, shape: tuple[int, int, int], *, seed: int, device: str = "cpu"
+        self,
+        recipe: Recipe,
+        captions: CaptionSet,
+        shape: tuple[int, int, int],
+        *,
+        seed: int,
+        teacher: Encoder | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.recipe, self.seed, self.device = recipe, seed, device
+        self.recipe, self.seed, self.device, self.teacher = recipe, seed, device, teacher
         self._seed_torch("initial weights")
         d_out = captions.vectors.shape[1]
         self.encoder = Encoder(shape, recipe.layers, d_out, precision=recipe.precision, dropout=recipe.dropout)
         self.encoder.to(device)
         self.captions = torch.tensor(captions.vectors, device=device)
+        if recipe.weight_noise:
+            self.encoder.disturb(partial(_noisy, deviation=recipe.weight_noise))
         self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
         self.done = 0
         self.history: list[Epoch] = []
+        self.best: dict[str, Tensor] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Say in one hash which run this is: a checkpoint of another one is refused."""
+        digest = hashlib.sha256(repr((self.recipe, self.seed, self.device)).encode())
+        digest.update(self.captions.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done, or nothing got better for the recipe's patience."""
+        waited = self.done - 1 - self._best_epoch if self.history else 0
+        impatient = bool(self.recipe.patience) and waited >= self.recipe.patience
+        return self.done >= self.recipe.epochs or impatient
+
+    @property
+    def _best_epoch(self) -> int:
+        return max(self.history, key=lambda epoch: (epoch.cosine, -epoch.index)).index
 
     def _groups(self) -> list[dict[str, object]]:
         named = list(self.encoder.named_parameters())
@@ -156,6 +166,8 @@ class Training:
         epoch = Epoch(self.done, float(np.mean(losses)), accuracy, cosine, flipped, rate)
         self.done += 1
         self.history.append(epoch)
+        if self.recipe.patience and self._best_epoch == epoch.index:
+            self.best = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
         return epoch
 
     def _step(self, data: Labelled, rows: Int64Array, epoch: float) -> float:
@@ -165,17 +177,23 @@ class Training:
             group["weight_decay"] = decay if progress < 0.5 else 0.0
         features = torch.from_numpy(data.features[rows]).to(self.device, torch.float32)
         labels = torch.from_numpy(data.labels[rows]).to(self.device)
-        loss = self._loss(self.encoder(features), labels)
+        loss = self._loss(features, labels)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         return float(loss.detach())
 
-    def _loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        cosines = functional.normalize(embeddings, dim=1) @ self.captions.T
+    def _loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        directions = functional.normalize(self.encoder(features), dim=1)
+        cosines = directions @ self.captions.T
         own = cosines.gather(1, labels[:, None])
         contrast = functional.cross_entropy(cosines / self.recipe.temperature, labels)
-        return contrast + self.recipe.pull * (1 - own).mean()
+        loss = contrast + self.recipe.pull * (1 - own).mean()
+        if self.teacher is None or not self.recipe.teacher_weight:
+            return loss
+        with torch.no_grad():
+            taught = functional.normalize(self.teacher(features), dim=1)
+        return loss + self.recipe.teacher_weight * (1 - (directions * taught).sum(1)).mean()
 
     def _codes(self) -> Tensor:
         with torch.no_grad():
@@ -200,53 +218,14 @@ def train(
         on_epoch: Called after each epoch.
         on_progress: Called with the epochs done and their total.
     """
-    while training.done < training.recipe.epochs:
+    if training.teacher is not None:
+        training.teacher.eval()
+    while not training.finished:
         epoch = training.run_epoch(windows, validation)
         if on_epoch:
             on_epoch(epoch, training)
         on_progress(training.done, training.recipe.epochs)
+    if training.best is not None:
+        training.encoder.load_state_dict(training.best)
     reestimate_norms(training.encoder, windows.epoch(training.recipe.epochs).features)
     return training.encoder
-
-
-def embed(encoder: Encoder, features: Int8Array, *, batch: int = 512) -> Tensor:
-    """Return (n, d_out) embeddings of (n, d_in) features, in evaluation mode."""
-    encoder.eval()
-    device = encoder.stages[0].linear.weight.device
-    with torch.no_grad():
-        parts = [torch.from_numpy(features[i : i + batch]) for i in range(0, len(features), batch)]
-        return torch.cat([encoder(part.to(device, torch.float32)) for part in parts])
-
-
-def score(encoder: Encoder, captions: Tensor, data: Labelled) -> tuple[float, float]:
-    """Return the share of windows nearest to their own caption, and the mean cosine to it."""
-    cosines = functional.normalize(embed(encoder, data.features), dim=1) @ captions.T
-    labels = torch.from_numpy(data.labels).to(captions.device)
-    own = cosines.gather(1, labels[:, None])
-    return float((cosines.argmax(1) == labels).double().mean()), float(own.double().mean())
-
-
-def reestimate_norms(encoder: Encoder, features: Int8Array) -> None:
-    """Replace the running statistics of every norm by those of the given (n, d_in) features, layer by layer.
-
-    Running averages trail the weights; and on a noisy substrate the statistics themselves are different.
-    """
-    norms = [stage.norm for stage in encoder.stages]
-    momenta = [norm.momentum for norm in norms]
-    encoder.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over all batches
-        norm.train()
-    with torch.no_grad():
-        for rows in np.array_split(np.arange(len(features)), max(1, len(features) // 512)):
-            encoder(torch.from_numpy(features[rows]).to(encoder.stages[0].linear.weight.device, torch.float32))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-
-
-def activation_scales(encoder: Encoder) -> list[float]:
-    """Return the learned scale of each hidden layer's activations."""
-    activations = [stage.activation for stage in encoder.stages]
-    return [float(each.scale.detach()) for each in activations if isinstance(each, StaticActivation)]
