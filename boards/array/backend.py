@@ -1,0 +1,234 @@
+"""``array:emulated``: a network written cell by cell over the board protocol, and multiplied by the same verbs.
+
+Every layer is cut into tiles; each tile is one array of the board, selected, calibrated, written by a strategy and read
+as currents. The currents are taken as sensed, without an ADC: converters are the crossbar emulator's subject.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from boards.array.client import ArrayBoard
+from boards.array.endpoint import ArrayEndpoint
+from boards.array.programming import Goal, ProgrammingReport, program_cells
+from boards.array.strategies import STRATEGIES, Strategy
+from boards.transports.loopback import LoopbackTransport
+from hil.errors import InvalidValueError, UnknownNameError
+from hil.network import TernaryLayer, TernaryNetwork
+from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
+from hil.registry import refuse_unknown_options
+from hil.types import Float64Array, Inference, Int8Array, Int32Array, Int64Array, LayerTrace, Telemetry
+
+__all__ = ["ArrayBackend", "ArraySession", "array"]
+
+READ_VOLT = 0.2
+UNIT_VOLT = READ_VOLT / 128.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Tiling:
+    """How layers lie on arrays of one size: inputs on rows, a pair of neighbouring columns per output."""
+
+    rows: int
+    columns: int
+
+    @property
+    def pairs(self) -> int:
+        return self.columns // 2
+
+    def grid(self, layer: TernaryLayer) -> tuple[int, int]:
+        return -(-layer.fan_in // self.rows), -(-layer.channels // self.pairs)
+
+    def count(self, network: TernaryNetwork) -> int:
+        return sum(int(np.prod(self.grid(layer))) for layer in network.layers)
+
+    def targets(self, layer: TernaryLayer, on_siemens: float, off_siemens: float) -> list[Float64Array]:
+        """Return the conductances of each tile, row of tiles by row of tiles; cells beyond the layer are off."""
+        down, across = self.grid(layer)
+        padded = np.zeros((down * self.rows, across * self.pairs), np.int8)
+        padded[: layer.fan_in, : layer.channels] = layer.weight.T
+        on = np.stack([padded == 1, padded == -1], axis=-1).reshape(len(padded), -1)
+        g_siemens = np.where(on, on_siemens, off_siemens)
+        return [
+            g_siemens[r * self.rows : (r + 1) * self.rows, c * self.columns : (c + 1) * self.columns]
+            for r in range(down)
+            for c in range(across)
+        ]
+
+
+class ArraySession:
+    """A network on the arrays of one board."""
+
+    def __init__(self, board: ArrayBoard, network: TernaryNetwork, reports: list[ProgrammingReport]) -> None:
+        self._board, self._network, self.reports = board, network, reports
+        rows, columns = board.shape
+        self._tiling = _Tiling(rows, columns)
+        self._unit_ampere = UNIT_VOLT * (board.info["on_siemens"] - board.info["off_siemens"])
+        self._open = True
+
+    def infer(self, features: Int8Array, *, t_us: Int64Array, trace: bool = False) -> Inference:
+        """Run windows through the arrays; see ``hil.ports.Session``.
+
+        Raises:
+            InvalidValueError: The windows have another width, or the session is closed.
+        """
+        if not self._open:
+            raise InvalidValueError("session of 'array' must be open to infer, but it was closed")
+        if features.ndim != 2 or features.shape[1] != self._network.d_in:
+            raise InvalidValueError(f"features must be (n, {self._network.d_in}), but are {features.shape}")
+        started = time.perf_counter()
+        layers = self._run(features)
+        telemetry = Telemetry(
+            "wall", time.perf_counter() - started, counters=self._counters(), provenance=self._provenance()
+        )
+        outputs = self._network.embed(layers[-1].activation)
+        return Inference(outputs, telemetry, tuple(layers) if trace else ())
+
+    def _counters(self) -> Mapping[str, float]:
+        return {
+            "programming_energy_joule": sum(each.energy_joule for each in self.reports),
+            "programming_pulses": float(sum(int(each.pulses.sum()) for each in self.reports)),
+            "cells_in_window": float(np.mean([each.share for each in self.reports])),
+        }
+
+    def _provenance(self) -> Mapping[str, str]:
+        info = self._board.info
+        return MappingProxyType(
+            {
+                "substrate": f"{info['kind']}, {info['arrays']} of {info['rows']}x{info['columns']}",
+                "device": info["device"],
+                "strategy": self.reports[0].strategy,
+                "network": self._network.digest,
+            }
+        )
+
+    def _run(self, values: Int8Array) -> list[LayerTrace]:
+        layers, first = [], 0
+        for layer in self._network.layers:
+            vectors = layer.unfold(values).reshape(-1, layer.fan_in)
+            sums = self._product(layer, vectors, first).reshape(len(values), layer.positions, layer.channels)
+            first += int(np.prod(self._tiling.grid(layer)))
+            biased = sums + layer.bias
+            values = layer.fold(biased if layer.requantisation is None else layer.requantisation.apply(biased))
+            layers.append(LayerTrace(layer.fold(sums), values))
+        return layers
+
+    def _product(self, layer: TernaryLayer, vectors: Int8Array, first: int) -> Int32Array:
+        down, across = self._tiling.grid(layer)
+        volts = np.zeros((len(vectors), down * self._tiling.rows))
+        volts[:, : layer.fan_in] = vectors * UNIT_VOLT
+        sums = np.zeros((len(vectors), across * self._tiling.pairs))
+        for tile in range(down * across):
+            r, c = divmod(tile, across)
+            self._board.select(first + tile)
+            current = self._board.vmm(volts[:, r * self._tiling.rows : (r + 1) * self._tiling.rows])
+            sums[:, c * self._tiling.pairs : (c + 1) * self._tiling.pairs] += current[:, 0::2] - current[:, 1::2]
+        integers: Int32Array = np.rint(sums[:, : layer.channels] / self._unit_ampere).astype(np.int32)
+        return integers
+
+    def close(self) -> None:
+        """Put the board to 0 V and close the link; may be called twice."""
+        self._open = False
+        self._board.close()
+
+    def __enter__(self) -> Self:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayBackend:
+    """Arrays behind the board protocol.
+
+    Attributes:
+        connect: Opens a board with so many arrays, under a seed.
+        strategy: How cells are written.
+        tolerance: Half the window, as a share of on minus off.
+        most_pulses: After so many a cell is given up.
+        on_progress: Called with the tiles written.
+    """
+
+    connect: Callable[[int, int], ArrayBoard]
+    strategy: Strategy
+    tolerance: float = 0.15
+    most_pulses: int = 100
+    name: str = "array:emulated"
+    tile: int = 128
+    on_progress: OnProgress = field(default=ignore_progress)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Analog; time is wall time."""
+        return Capabilities(exact=False)
+
+    def program(self, network: TernaryNetwork, *, seed: int) -> ArraySession:
+        """Write every tile of a network over the link."""
+        tiling = _Tiling(self.tile, self.tile)
+        board = self.connect(tiling.count(network), seed)
+        on, off = float(board.info["on_siemens"]), float(board.info["off_siemens"])
+        tiles = [each for layer in network.layers for each in tiling.targets(layer, on, off)]
+        reports = []
+        for index, target in enumerate(tiles):
+            board.select(index)
+            board.calibrate()
+            goal = Goal(target, self.tolerance * (on - off), self.most_pulses)
+            reports.append(program_cells(board, goal, self.strategy))
+            self.on_progress(index + 1, len(tiles))
+        return ArraySession(board, network, reports)
+
+
+def _emulated(make: Any, preset: str, tile: int) -> Callable[[int, int], ArrayBoard]:
+    def connect(count: int, seed: int) -> ArrayBoard:
+        arrays = [make(preset=preset, rows=tile, columns=tile, seed=seed, index=index) for index in range(count)]
+        endpoint = ArrayEndpoint(arrays)
+        return ArrayBoard(lambda: LoopbackTransport(endpoint))
+
+    return connect
+
+
+class _ArrayFactory:
+    """Memristor arrays written cell by cell over the board protocol."""
+
+    about = "memristor arrays written cell by cell over the board protocol (array:emulated?strategy=window)"
+
+    def __call__(self, argument: str, options: Mapping[str, str]) -> ArrayBackend:
+        known = ["preset", "strategy", "tile", "tolerance", "most_pulses"]
+        refuse_unknown_options(options, known, of="array")
+        makers = {entry.name: entry for entry in entry_points(group="hil.arrays")}
+        if argument not in makers:
+            raise UnknownNameError.of("array", argument, list(makers))
+        strategy = options.get("strategy", "window")
+        if strategy not in STRATEGIES:
+            raise UnknownNameError.of("programming strategy", strategy, list(STRATEGIES))
+        try:
+            tile, most = int(options.get("tile", "128")), int(options.get("most_pulses", "100"))
+            tolerance = float(options.get("tolerance", "0.15"))
+        except ValueError as error:
+            raise InvalidValueError(f"options of array are numbers, but got {dict(options)}") from error
+        if not (2 <= tile <= 256 and tile % 2 == 0 and 0 < tolerance < 1 and most >= 1):
+            raise InvalidValueError(
+                f"array needs an even tile of 2 to 256 and a tolerance of 0 to 1, got {dict(options)}"
+            )
+        connect = _emulated(makers[argument].load(), options.get("preset", "hfo2_gong2022"), tile)
+        return ArrayBackend(connect, STRATEGIES[strategy], tolerance, most, f"array:{argument}", tile)
+
+    def missing(self) -> str | None:
+        """Nothing is missing."""
+        return None
+
+
+array = _ArrayFactory()
