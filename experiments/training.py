@@ -1,119 +1,51 @@
-"""Trains a shipped kind of encoder from recordings: what ``hil train`` does, as values and one function."""
+"""Trains an encoder from recordings: what ``hil train`` does, as one function."""
 
 from __future__ import annotations
 
 import json
-import tomllib
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.augmentation import Augmentation, EventTable, encode_table
+from experiments.augmentation import EventTable, encode_table
 from experiments.datasets import LabelledRecordings, class_indices, features_of, load_dataset
 from experiments.scenes import emulate
 from experiments.scoring import Score, score_network
 from experiments.splits import held_out_split
+from experiments.training_config import TrainingConfig
 from hil.errors import ConfigError, MissingDependencyError
-from hil.network import CaptionSet, FeatureSpec, TernaryNetwork
+from hil.network import CaptionSet, TernaryNetwork
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_target
 from hil.rng import stream
 from hil.types import Int64Array
 from quant import captions as caption_files
-from quant.recipe import Recipe
 
 if TYPE_CHECKING:
+    from quant.encoder import Encoder
     from quant.measuring import Labelled
+    from quant.recipe import Recipe
+    from quant.training import Epoch, Training
 
-__all__ = [
-    "CONFIGS",
-    "CaptionChoice",
-    "DataChoice",
-    "Trained",
-    "TrainingConfig",
-    "load_config",
-    "recompute_captions",
-    "train",
-]
-
-CONFIGS = Path(__file__).parent / "configs"
+__all__ = ["Run", "Trained", "train"]
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionChoice:
-    """What the classes are called, and where a text model puts them.
+class Run:
+    """How a training is carried out; nothing here changes its result.
 
     Attributes:
-        classes: Names of the classes as data sets spell them, in the order of the captions.
-        texts: One caption per class.
-        vectors: File of their vectors, relative to the configuration.
+        checkpoints: Folder to keep the state after every epoch in, and to go on from; None keeps none.
+        on_data: Called while recordings are read or emulated.
+        on_epoch: Called with the epochs done and their total, the teacher's included.
     """
 
-    classes: tuple[str, ...]
-    texts: tuple[str, ...]
-    vectors: str
-
-    def __post_init__(self) -> None:
-        """Refuse captions that do not match the classes."""
-        if len(self.classes) != len(self.texts) or len(set(self.classes)) != len(self.classes):
-            raise ConfigError(f"captions need one text per class, but got {len(self.texts)} for {len(self.classes)}")
-
-
-@dataclass(frozen=True, slots=True)
-class DataChoice:
-    """What is learned from.
-
-    Attributes:
-        recordings: A data set for ``load_dataset``, relative to the working directory; empty for none.
-        held_out: How many of its recordings, drawn at random, are never learned from.
-        held_out_seed: Decides which.
-        emulated: A kind of emulated samples to learn from as well; one of ``experiments.scenes.KINDS``.
-        emulated_count: How many.
-        emulated_held_out: How many more are emulated only to be scored.
-    """
-
-    recordings: str = ""
-    held_out: int = 0
-    held_out_seed: int = 0
-    emulated: str = ""
-    emulated_count: int = 0
-    emulated_held_out: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """One training run.
-
-    Attributes:
-        name: Of the network.
-        about: What it encodes, in one line.
-        features: How events become its input.
-        captions: What it should say.
-        data: What it learns from.
-        recipe: How.
-        augmentation: How recordings are varied.
-        seed: Decides every random number.
-        threads: Of torch; results depend on it in the last bits.
-        gate_threshold: Cosine distance above which an event is worth sending.
-    """
-
-    name: str
-    about: str
-    features: FeatureSpec
-    captions: CaptionChoice
-    data: DataChoice
-    recipe: Recipe
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    seed: int = 0
-    threads: int = 1
-    gate_threshold: float = 0.35
-
-    def changed(self, *, recordings: Path | None = None, seed: int | None = None) -> TrainingConfig:
-        """Return the run with other recordings or another seed where one is given."""
-        data = replace(self.data, recordings=str(recordings)) if recordings else self.data
-        return replace(self, data=data, seed=self.seed if seed is None else seed)
+    checkpoints: Path | None = None
+    on_data: OnProgress = ignore_progress
+    on_epoch: OnProgress = ignore_progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,45 +56,26 @@ class Trained:
         network: Frozen.
         score: On the recordings held out, by the integer reference; None without any.
         emulated_score: The same for emulated samples held out.
+        history: What each epoch did.
+        teacher_history: The same for the teacher; empty without one.
     """
 
     network: TernaryNetwork
     score: Score | None
     emulated_score: Score | None
+    history: tuple[Epoch, ...]
+    teacher_history: tuple[Epoch, ...] = ()
 
 
-def load_config(path: str | Path) -> TrainingConfig:
-    """Read a training configuration by its path, or the name of a shipped one.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Material:
+    """Every recording a run touches, split."""
 
-    Raises:
-        ConfigError: A key is unknown or missing, or a value is impossible.
-        FileNotFoundError: There is no such file.
-    """
-    import cattrs
-    from cattrs.errors import BaseValidationError
-
-    path = _config_path(path)
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        config = converter.structure(document, TrainingConfig)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    except BaseValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(cattrs.transform_error(error, path='config'))}") from error
-    vectors = path.parent / config.captions.vectors
-    return replace(config, captions=replace(config.captions, vectors=str(vectors)))
-
-
-def _config_path(path: str | Path) -> Path:
-    shipped = CONFIGS / f"{path}.toml"
-    return shipped if "/" not in str(path) and shipped.is_file() else Path(path)
-
-
-def recompute_captions(config: TrainingConfig, model: str) -> None:
-    """Write the vectors of a configuration's captions anew, from a local or named sentence-transformers model."""
-    vectors = Path(config.captions.vectors)
-    caption_files.save(caption_files.compute(config.captions.texts, model=model), vectors)
+    learned: tuple[LabelledRecordings, ...]
+    recordings_count: int
+    held_out: LabelledRecordings | None
+    validation: LabelledRecordings | None
+    emulated_held_out: LabelledRecordings | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,74 +95,36 @@ class _Source:
         return Labelled(np.concatenate(features), self.labels)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Material:
-    """Every recording a run touches, split."""
-
-    learned: tuple[LabelledRecordings, ...]
-    recordings_count: int
-    held_out: LabelledRecordings | None
-    emulated_held_out: LabelledRecordings | None
-
-
-def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
-    data = config.data
-    learned, count, kept, emulated_kept = [], 0, None, None
-    if data.recordings:
-        recordings = load_dataset(Path(data.recordings), on_progress=on_progress)
-        count = len(recordings)
-        indices, held = held_out_split(len(recordings), data.held_out, seed=data.held_out_seed)
-        learned.append(recordings.part(indices))
-        kept = recordings.part(held) if len(held) else None
-    if data.emulated_count:
-        learned.append(emulate(data.emulated, data.emulated_count, seed=config.seed, on_progress=on_progress))
-    if data.emulated_held_out:
-        emulated_kept = emulate(data.emulated, data.emulated_held_out, seed=config.seed, held_out=True)
-    if not learned:
-        raise ConfigError("there must be recordings or emulated samples to learn from, but there are none")
-    return _Material(tuple(learned), count, kept, emulated_kept)
-
-
-def train(
-    config: TrainingConfig,
-    *,
-    on_data: OnProgress = ignore_progress,
-    on_epoch: OnProgress = ignore_progress,
-) -> Trained:
+def train(config: TrainingConfig, run: Run | None = None) -> Trained:
     """Train, freeze and score an encoder.
 
     Args:
         config: Everything that decides the result.
-        on_data: Called while recordings are read or emulated.
-        on_epoch: Called with the epochs done and their total.
+        run: How it is carried out.
 
     Raises:
         MissingDependencyError: The packages of the extra ``train`` are not installed.
     """
     try:
-        from quant import training
         from quant.freezing import freeze
+        from quant.training import reproducible
     except ImportError as error:
         raise MissingDependencyError.of("torch", extra="train", purpose="training") from error
+    run = run or Run()
     captions = _captions(config)
-    material = _gather(config, on_data)
-    spec = config.features
-    source = _source(config, material)
-    with training.reproducible(config.threads):
-        run = training.Training(
-            config.recipe, captions, (2 * spec.time_bins, spec.height, spec.width), seed=config.seed
-        )
-        encoder = training.train(source, None, run, on_progress=on_epoch)
-        network = freeze(
-            encoder,
-            name=config.name,
-            features=spec,
-            captions=captions,
-            gate_threshold=config.gate_threshold,
-            metadata=_provenance(config, material),
-        )
-    scores = [_score(network, part, config) for part in (material.held_out, material.emulated_held_out)]
-    return Trained(network, *scores)
+    material = _gather(config, run.on_data)
+    with reproducible(config.threads):
+        encoder, history, teacher_history = _learn(config, run, captions, material)
+    network = freeze(
+        encoder,
+        name=config.name,
+        features=config.features,
+        captions=captions,
+        gate_threshold=config.gate_threshold,
+        metadata=_provenance(config, material),
+    )
+    score, emulated_score = (_score(network, part, config) for part in (material.held_out, material.emulated_held_out))
+    return Trained(network, score, emulated_score, history, teacher_history)
 
 
 def _captions(config: TrainingConfig) -> CaptionSet:
@@ -259,10 +134,100 @@ def _captions(config: TrainingConfig) -> CaptionSet:
     return captions
 
 
+def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
+    data = config.data
+    learned: list[LabelledRecordings] = []
+    count, kept, validation, emulated_kept = 0, None, None, None
+    if data.recordings:
+        recordings = load_dataset(Path(data.recordings), on_progress=on_progress)
+        count = len(recordings)
+        indices, held = held_out_split(count, data.held_out, seed=data.held_out_seed)
+        kept = recordings.part(held) if data.held_out else None
+        rest, checked = held_out_split(len(indices), data.validation, seed=data.held_out_seed)
+        validation = recordings.part(indices[checked]) if data.validation else None
+        learned.append(recordings.part(indices[rest]))
+    if data.emulated_count:
+        learned.append(emulate(data.emulated, data.emulated_count, seed=config.seed, on_progress=on_progress))
+    if data.emulated_held_out:
+        emulated_kept = emulate(data.emulated, data.emulated_held_out, seed=config.seed, held_out=True)
+    if not learned:
+        raise ConfigError("there must be recordings or emulated samples to learn from, but there are none")
+    return _Material(tuple(learned), count, kept, validation, emulated_kept)
+
+
+def _learn(
+    config: TrainingConfig, run: Run, captions: CaptionSet, material: _Material
+) -> tuple[Encoder, tuple[Epoch, ...], tuple[Epoch, ...]]:
+    """Return the trained encoder, and what its epochs and its teacher's did."""
+    source = _source(config, material)
+    validation = _labelled(config, material.validation)
+    recipe, total = config.recipe, config.recipe.epochs
+    teacher: Encoder | None = None
+    teacher_history: tuple[Epoch, ...] = ()
+    before = 0
+    if recipe.teacher is not None:
+        total, before = 2 * total, total
+        lesson = _Lesson(config, captions, run, "teacher", 0, total)
+        teacher, teacher_history = lesson.learn(recipe.teacher, source, validation, teacher=None)
+    lesson = _Lesson(config, captions, run, "encoder", before, total)
+    encoder, history = lesson.learn(recipe, source, validation, teacher=teacher)
+    return encoder, history, teacher_history
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """One encoder's training among those of a run, kept on disk after every epoch."""
+
+    config: TrainingConfig
+    captions: CaptionSet
+    run: Run
+    name: str
+    epochs_before: int
+    epochs_total: int
+
+    def learn(
+        self, recipe: Recipe, source: _Source, validation: Labelled | None, *, teacher: Encoder | None
+    ) -> tuple[Encoder, tuple[Epoch, ...]]:
+        from quant import training
+
+        spec, config = self.config.features, self.config
+        shape = (2 * spec.time_bins, spec.height, spec.width)
+        going = training.Training(
+            recipe, self.captions, shape, seed=config.seed, teacher=teacher, device=config.device, about=repr(config)
+        )
+        keep = self._resumed(going)
+        encoder = training.train(source, validation, going, on_epoch=keep, on_progress=self._progress)
+        return encoder, tuple(going.history)
+
+    def _resumed(self, going: Training) -> Callable[[Epoch, Training], None] | None:
+        """Go on from the checkpoint there is, and return what keeps the next ones."""
+        from quant import checkpoints
+
+        folder = self.run.checkpoints
+        if folder is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.name}.safetensors"
+        if path.is_file():
+            checkpoints.restore(going, path)
+        return lambda _, current: checkpoints.save(current, path)
+
+    def _progress(self, done: int, _: int) -> None:
+        self.run.on_epoch(self.epochs_before + done, self.epochs_total)
+
+
 def _source(config: TrainingConfig, material: _Material) -> _Source:
     tables = tuple(EventTable.of(list(part.samples), part.geometry) for part in material.learned)
     labels = [class_indices(part.labels, config.captions.classes) for part in material.learned]
     return _Source(tables, np.concatenate(labels), config)
+
+
+def _labelled(config: TrainingConfig, part: LabelledRecordings | None) -> Labelled | None:
+    from quant.measuring import Labelled
+
+    if part is None:
+        return None
+    return Labelled(features_of(part, config.features), class_indices(part.labels, config.captions.classes))
 
 
 def _provenance(config: TrainingConfig, material: _Material) -> dict[str, str]:

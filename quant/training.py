@@ -99,6 +99,7 @@ class Training:
         done: Epochs finished.
         history: What each did.
         best: The encoder's state after its best epoch, where the recipe stops early.
+        about: Whatever else decides the result, so that a checkpoint of another run is refused.
     """
 
     def __init__(
@@ -110,8 +111,9 @@ class Training:
         seed: int,
         teacher: Encoder | None = None,
         device: str = "cpu",
+        about: str = "",
     ) -> None:
-        self.recipe, self.seed, self.device, self.teacher = recipe, seed, device, teacher
+        self.recipe, self.seed, self.device, self.teacher, self.about = recipe, seed, device, teacher, about
         self._seed_torch("initial weights")
         d_out = captions.vectors.shape[1]
         self.encoder = Encoder(shape, recipe.layers, d_out, precision=recipe.precision, dropout=recipe.dropout)
@@ -127,7 +129,7 @@ class Training:
     @property
     def fingerprint(self) -> str:
         """Say in one hash which run this is: a checkpoint of another one is refused."""
-        digest = hashlib.sha256(repr((self.recipe, self.seed, self.device)).encode())
+        digest = hashlib.sha256(repr((self.recipe, self.seed, self.device, self.about)).encode())
         digest.update(self.captions.cpu().numpy().tobytes())
         return digest.hexdigest()
 

@@ -20,24 +20,37 @@ __all__ = ["train_command"]
 @click.option("--dataset", type=click.Path(path_type=Path), help="Learn from these recordings instead of the config's.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the network [default: NAME.safetensors].")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the config's.")
+@click.option("--device", help="A torch device such as cuda, instead of the config's.")
+@click.option("--checkpoints", type=click.Path(path_type=Path), help="Keep the state here after every epoch; go on.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page with the curves of the training.")
 @click.option("--text-model", help="Recompute the captions with this local or named sentence-transformers model.")
 def train_command(
-    config: str, dataset: Path | None, out: Path | None, seed: int | None, text_model: str | None
+    config: str,
+    dataset: Path | None,
+    out: Path | None,
+    seed: int | None,
+    device: str | None,
+    checkpoints: Path | None,
+    report: Path | None,
+    text_model: str | None,
 ) -> Answer:
     """Train the encoder that CONFIG describes: a path, or the name of a shipped configuration."""
-    from experiments import training
+    from experiments.training import Run, train
+    from experiments.training_config import load_config, recompute_captions
+    from experiments.training_report import page
     from hil.registry import weight_format_for
 
-    settings = training.load_config(config).changed(recordings=dataset, seed=seed)
+    settings = load_config(config).changed(recordings=dataset, seed=seed, device=device)
     out = out or Path(f"{settings.name}.safetensors")
     weight_format = weight_format_for(out)
     if text_model:
-        training.recompute_captions(settings, text_model)
+        recompute_captions(settings, text_model)
     with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
-        trained = training.train(settings, on_data=on_data, on_epoch=on_epoch)
+        trained = train(settings, Run(checkpoints, on_data, on_epoch))
     out.write_bytes(weight_format.encode(trained.network))
-    document = _document(trained, out)
-    return Answer(document, _text(trained, out))
+    if report:
+        report.write_text(page(settings, trained), encoding="utf-8")
+    return Answer(_document(trained, out), _text(trained, out))
 
 
 def _document(trained: Trained, out: Path) -> dict[str, Any]:

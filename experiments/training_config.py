@@ -1,0 +1,144 @@
+"""What ``hil train`` is told: one frozen value, read from TOML, where an unknown key is an error."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from experiments.augmentation import Augmentation
+from hil.errors import ConfigError, HilError
+from hil.network import FeatureSpec
+from quant import captions as caption_files
+from quant.recipe import Recipe
+
+__all__ = ["CONFIGS", "CaptionChoice", "DataChoice", "TrainingConfig", "load_config", "recompute_captions"]
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionChoice:
+    """What the classes are called, and where a text model puts them.
+
+    Attributes:
+        classes: Names of the classes as data sets spell them, in the order of the captions.
+        texts: One caption per class.
+        vectors: File of their vectors, relative to the configuration.
+    """
+
+    classes: tuple[str, ...]
+    texts: tuple[str, ...]
+    vectors: str
+
+    def __post_init__(self) -> None:
+        """Refuse captions that do not match the classes."""
+        if len(self.classes) != len(self.texts) or len(set(self.classes)) != len(self.classes):
+            raise ConfigError(f"captions need one text per class, but got {len(self.texts)} for {len(self.classes)}")
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """What is learned from.
+
+    Attributes:
+        recordings: A data set for ``load_dataset``, relative to the working directory; empty for none.
+        held_out: How many of its recordings, drawn at random, are never learned from.
+        held_out_seed: Decides which.
+        validation: How many of those left are only looked at after each epoch, for early stopping and curves.
+        emulated: A kind of emulated samples to learn from as well; one of ``experiments.scenes.KINDS``.
+        emulated_count: How many.
+        emulated_held_out: How many more are emulated only to be scored.
+    """
+
+    recordings: str = ""
+    held_out: int = 0
+    held_out_seed: int = 0
+    validation: int = 0
+    emulated: str = ""
+    emulated_count: int = 0
+    emulated_held_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """One training run.
+
+    Attributes:
+        name: Of the network.
+        about: What it encodes, in one line.
+        features: How events become its input.
+        captions: What it should say.
+        data: What it learns from.
+        recipe: How.
+        augmentation: How recordings are varied.
+        seed: Decides every random number.
+        threads: Of torch; results depend on it in the last bits.
+        device: ``cpu``, or a torch device such as ``cuda``, where repeated runs may differ in the last bits.
+        gate_threshold: Cosine distance above which an event is worth sending.
+    """
+
+    name: str
+    about: str
+    features: FeatureSpec
+    captions: CaptionChoice
+    data: DataChoice
+    recipe: Recipe
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    gate_threshold: float = 0.35
+
+    def changed(
+        self, *, recordings: Path | None = None, seed: int | None = None, device: str | None = None
+    ) -> TrainingConfig:
+        """Return the run with other recordings, another seed or device where one is given."""
+        data = replace(self.data, recordings=str(recordings)) if recordings else self.data
+        seed = self.seed if seed is None else seed
+        return replace(self, data=data, seed=seed, device=device or self.device)
+
+
+def load_config(path: str | Path) -> TrainingConfig:
+    """Read a training configuration by its path, or the name of a shipped one.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is impossible.
+        FileNotFoundError: There is no such file.
+    """
+    import cattrs
+    from cattrs.errors import BaseValidationError
+
+    path = _config_path(path)
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = converter.structure(document, TrainingConfig)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except BaseValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(_reasons(error))}") from error
+    vectors = path.parent / config.captions.vectors
+    return replace(config, captions=replace(config.captions, vectors=str(vectors)))
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """Say what is wrong and where, in the words of our own errors where there are any."""
+    from cattrs import transform_error
+    from cattrs.v import format_exception
+
+    def told(reason: BaseException, kind: type | None) -> str:
+        return str(reason) if isinstance(reason, HilError) else format_exception(reason, kind)
+
+    return transform_error(error, path="config", format_exception=told)
+
+
+def _config_path(path: str | Path) -> Path:
+    shipped = CONFIGS / f"{path}.toml"
+    return shipped if "/" not in str(path) and shipped.is_file() else Path(path)
+
+
+def recompute_captions(config: TrainingConfig, model: str) -> None:
+    """Write the vectors of a configuration's captions anew, from a local or named sentence-transformers model."""
+    vectors = Path(config.captions.vectors)
+    caption_files.save(caption_files.compute(config.captions.texts, model=model), vectors)

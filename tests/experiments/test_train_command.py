@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("brevitas")
+
+from experiments.training_config import CONFIGS, load_config
+from hil.cli import main
+from hil.errors import ConfigError
+from hil.registry import load_network
+from hil.rng import stream
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def two_classes(folder: Path, count: int = 24) -> Path:
+    """Write recordings of a bar on the left or on the right of an N-MNIST sensor."""
+    folder.mkdir()
+    lines = []
+    for i in range(count):
+        rng, side = stream(i, "bars"), i % 2
+        n = 400
+        t = np.sort(rng.integers(0, 300_000, n))
+        x, y, p = 6 + 16 * side + rng.integers(0, 5, n), rng.integers(4, 30, n), rng.integers(0, 2, n)
+        columns = [x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255]
+        (folder / f"{i}.bs2").write_bytes(np.stack(columns, axis=1).astype(np.uint8).tobytes())
+        lines.append(f"{i} {side}")
+    (folder / "labels.txt").write_text("\n".join(lines))
+    return folder
+
+
+CONFIG = """
+name = "bars"
+about = "a bar on the left or on the right"
+seed = 3
+[features]
+width = 17
+height = 17
+time_bins = 3
+window_us = 315_000
+pixels_per_cell = 4
+[captions]
+vectors = "captions.npz"
+classes = ["0", "1"]
+texts = ["left", "right"]
+[data]
+held_out = 6
+validation = 4
+[augmentation]
+shift_px = 1.0
+[recipe]
+epochs = 4
+batch = 8
+teacher_weight = 1.0
+[[recipe.layers]]
+channels = 16
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    from hil.network import CaptionSet
+    from quant.captions import save
+
+    save(CaptionSet(("left", "right"), np.eye(2, 8, dtype=np.float32), "none", ""), tmp_path / "captions.npz")
+    path = tmp_path / "bars.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, out, err
+
+
+def test_train_when_config_is_good_then_network_document_and_report_are_written(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = two_classes(tmp_path / "bars")
+    out, page = tmp_path / "a.safetensors", tmp_path / "report.html"
+    common = ("train", config, "--dataset", data, "--json")
+    code, text, _ = call(capsys, *common, "--out", out, "--report", page, "--checkpoints", tmp_path / "kept")
+    document = json.loads(text)
+    assert code == 0
+    assert document["n"] == 6
+    assert document["accuracy"] == 1.0
+    network = load_network(out)
+    assert document["digest"] == network.digest
+    assert network.metadata["held_out"] == "6"
+    assert page.read_text().count("<svg") == 5
+
+    # from scratch, and from the finished checkpoints: the same integers
+    for extra in ((), ("--checkpoints", tmp_path / "kept")):
+        code, text, _ = call(capsys, *common, "--out", tmp_path / "b.safetensors", *extra)
+        assert json.loads(text)["digest"] == network.digest
+    assert (tmp_path / "b.safetensors").read_bytes() == out.read_bytes()
+
+    # the network scores what was held out of the same data set
+    code, text, _ = call(capsys, "evaluate", out, data, "--held-out", "--json")
+    scored = json.loads(text)
+    assert (code, scored["n"], scored["accuracy"], scored["gate_flips"]) == (0, 6, 1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("epochs = 4", "epocks = 4", "epocks"),
+        ("epochs = 4", "epochs = 0", "epochs must be positive"),
+        ("width = 17", 'width = "wide"', "width"),
+        ("seed = 3", "seed = ", "not TOML"),
+        ('texts = ["left", "right"]', 'texts = ["left"]', "one text per class"),
+    ],
+)
+def test_config_when_something_is_wrong_then_error_says_what(config: Path, old: str, new: str, why: str) -> None:
+    config.write_text(config.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=why):
+        load_config(config)
+
+
+def test_train_when_there_is_nothing_to_learn_from_then_one_line_and_exit_two(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("held_out = 6", "held_out = 0").replace("validation = 4", ""))
+    code, _, err = call(capsys, "train", config)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "nothing" in err or "none" in err
+
+
+def test_train_when_dataset_is_missing_then_one_line_and_exit_two(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, "train", config, "--dataset", tmp_path / "nowhere.zip")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_shipped_configs_when_loaded_then_their_captions_are_there() -> None:
+    names = sorted(path.stem for path in CONFIGS.glob("*.toml"))
+    assert "digits" in names
+    for name in names:
+        assert Path(load_config(name).captions.vectors).is_file()
