@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emulators.wires.elimination import RowElimination
+from emulators.wires.merging import merged_transfer_matrix
 from emulators.wires.values import Wires
 from hil.types import Float64Array
 
@@ -15,9 +16,7 @@ BATCH_BYTES = 64 << 20
 
 def transfer_passive(g_siemens: Float64Array, wires: Wires) -> Float64Array:
     """Return the (rows, columns) transfer matrix T of I = V @ T; arguments are checked."""
-    if wires.are_ideal:
-        return g_siemens.copy()
-    return RowElimination(g_siemens, wires).currents(np.eye(len(g_siemens)))[0]
+    return g_siemens.copy() if wires.are_ideal else merged_transfer_matrix(g_siemens, wires)
 
 
 def solve_passive(
