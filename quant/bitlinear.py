@@ -6,9 +6,6 @@ also flows through the scale, which the paper's straight-through estimator does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import brevitas.nn as qnn
 import torch
 from brevitas.core.zero_point import ZeroZeroPoint
@@ -20,11 +17,9 @@ from torch.nn import functional
 
 from hil.network import Patches
 from quant.absmean import MIN_SCALE
+from quant.substrates import Substrate, cells_in_place, product
 
-__all__ = ["AbsmeanTernary", "BitConv2d", "BitLinear", "Disturbance"]
-
-Disturbance: TypeAlias = Callable[[Tensor], Tensor]
-"""Returns what a substrate makes of ternary codes: values near -1, 0 and +1, in the same shape."""
+__all__ = ["AbsmeanTernary", "BitConv2d", "BitLinear"]
 
 
 class DetachedAbsMean(nn.Module):
@@ -51,40 +46,53 @@ class AbsmeanTernary(NarrowIntQuant, WeightQuantSolver):
     zero_point_impl = ZeroZeroPoint
 
 
-def _effective_weight(layer: BitLinear | BitConv2d) -> Tensor:
-    """Return the weights of this forward pass; their gradient reaches the latent weights unchanged."""
-    if not layer.ternary:
-        latent: Tensor = layer.weight
-        return latent
-    quantised = layer.quant_weight()
-    value: Tensor = quantised.value
-    if layer.disturbance is None:
-        return value
-    with torch.no_grad():
-        moved = layer.disturbance(value / quantised.scale) * quantised.scale
-    effective: Tensor = value + (moved - value).detach()
-    return effective
+class _OnSubstrate:
+    """What dense and convolution layers share: which weights a forward pass uses, and where the product is made."""
+
+    ternary: bool
+    substrate: Substrate | None
+    index: int
+
+    def place(self, substrate: Substrate | None, index: int) -> None:
+        """Put the layer on a substrate, as its ``index``-th layer, or with None back into memory."""
+        self.substrate, self.index = substrate, index
+
+    def effective_weight(self: BitLinear | BitConv2d) -> Tensor:  # type: ignore[misc]  (only they mix it in)
+        """Return the weights of this forward pass, in their shape; their gradient reaches the latent weights."""
+        if not self.ternary:
+            latent: Tensor = self.weight
+            return latent
+        quantised = self.quant_weight()
+        value: Tensor = quantised.value
+        if self.substrate is None:
+            return value
+        rows = cells_in_place(self.substrate, self.index, value.flatten(1), quantised.scale)
+        return rows.view_as(value)
 
 
-class BitLinear(qnn.QuantLinear):
+class BitLinear(_OnSubstrate, qnn.QuantLinear):
     """A dense layer without bias whose weights are ternary.
 
     Attributes:
         ternary: Whether to quantise; False makes the float twin.
-        disturbance: Plays the substrate in the forward pass.
+        substrate: Where the product is made; None for memory.
+        index: Which layer of the substrate it is.
     """
 
     def __init__(self, fan_in: int, channels: int) -> None:
         super().__init__(fan_in, channels, bias=False, weight_quant=AbsmeanTernary)
         self.ternary = True
-        self.disturbance: Disturbance | None = None
+        self.place(None, 0)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (n, channels) of (n, fan_in)."""
-        return functional.linear(inputs, _effective_weight(self))
+        weight = self.effective_weight()
+        if self.substrate is None:
+            return functional.linear(inputs, weight)
+        return product(self.substrate, self.index, inputs, weight)
 
 
-class BitConv2d(qnn.QuantConv2d):
+class BitConv2d(_OnSubstrate, qnn.QuantConv2d):
     """A convolution without bias whose weights are ternary, seen from its patches: ``hil.network.Patches``."""
 
     def __init__(self, patches: Patches, channels: int) -> None:
@@ -94,11 +102,17 @@ class BitConv2d(qnn.QuantConv2d):
         )
         self.patches = patches
         self.ternary = True
-        self.disturbance: Disturbance | None = None
+        self.place(None, 0)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return (n, channels, out_height, out_width) of (n, d_in) flattened channel, row, column."""
-        patches = self.patches
+        patches, weight = self.patches, self.effective_weight()
         image = inputs.reshape(-1, patches.in_channels, patches.height, patches.width)
-        weight = _effective_weight(self)
-        return functional.conv2d(image, weight, stride=patches.stride, padding=patches.padding)
+        if self.substrate is None or self.substrate.inputs_per_tile is None:
+            return functional.conv2d(image, weight, stride=patches.stride, padding=patches.padding)
+        vectors = functional.unfold(image, patches.kernel, padding=patches.padding, stride=patches.stride)
+        n, fan_in, positions = vectors.shape
+        flat = vectors.transpose(1, 2).reshape(n * positions, fan_in)
+        outputs = product(self.substrate, self.index, flat, weight.flatten(1))
+        size = (n, len(weight), patches.out_height, patches.out_width)
+        return outputs.reshape(n, positions, -1).transpose(1, 2).reshape(size)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hil.errors import InvalidValueError
-from quant.bitlinear import BitConv2d, BitLinear, Disturbance
+from quant.bitlinear import BitConv2d, BitLinear
 from quant.recipe import LayerPlan, Precision
+from quant.substrates import Substrate
 
 __all__ = ["Block", "Encoder", "StaticActivation"]
 
@@ -106,10 +107,10 @@ class Encoder(nn.Module):
         """The layers in order."""
         return cast("list[Block]", list(self.blocks))
 
-    def disturb(self, disturbance: Disturbance | None) -> None:
-        """Put every layer's codes on a substrate in the forward pass, or back into memory."""
-        for stage in self.stages:
-            stage.linear.disturbance = disturbance
+    def place(self, substrate: Substrate | None) -> None:
+        """Put every layer on a substrate in the forward pass, or with None back into memory."""
+        for index, stage in enumerate(self.stages):
+            stage.linear.place(substrate, index)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, d_out) embeddings of (n, d_in) float32 event counts."""

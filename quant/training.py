@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +25,7 @@ from hil.types import Int64Array
 from quant.encoder import Encoder
 from quant.measuring import Labelled, reestimate_norms, score
 from quant.recipe import Recipe
+from quant.substrates import GaussianCells
 
 __all__ = ["Epoch", "OnEpoch", "Training", "Windows", "learning_rate", "reproducible", "train"]
 
@@ -78,10 +78,6 @@ def reproducible(threads: int) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[1])
 
 
-def _noisy(codes: Tensor, *, deviation: float) -> Tensor:
-    return codes + deviation * torch.randn_like(codes)
-
-
 def learning_rate(recipe: Recipe, progress: float) -> float:
     """Return the two-stage learning rate at ``progress`` 0 to 1."""
     if progress < 0.5:
@@ -120,7 +116,7 @@ class Training:
         self.encoder.to(device)
         self.captions = torch.tensor(captions.vectors, device=device)
         if recipe.weight_noise:
-            self.encoder.disturb(partial(_noisy, deviation=recipe.weight_noise))
+            self.encoder.place(GaussianCells(recipe.weight_noise))
         self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
         self.done = 0
         self.history: list[Epoch] = []

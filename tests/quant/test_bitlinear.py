@@ -67,20 +67,6 @@ def test_convolution_when_seen_from_its_patches_then_it_is_the_same_product() ->
     np.testing.assert_allclose(outputs, product.transpose(0, 2, 1).reshape(6, -1), rtol=1e-4, atol=1e-3)
 
 
-def test_disturbance_when_set_then_forward_changes_and_gradient_does_not() -> None:
-    weight = stream(5, "disturbance").standard_normal((4, 6)).astype(np.float32)
-    inputs = torch.ones(1, 6)
-    calm, shaken = layer_of(weight), layer_of(weight)
-    shaken.disturbance = lambda codes: 2 * codes + 0.25
-    codes, scale = absmean_codes(weight)
-    np.testing.assert_allclose(
-        shaken(inputs).detach().numpy(), inputs.numpy() @ (2 * codes + 0.25).T * scale, rtol=1e-5
-    )
-    for layer in (calm, shaken):
-        layer(inputs).sum().backward()
-    assert torch.equal(calm.weight.grad, shaken.weight.grad)
-
-
 def test_float_twin_when_not_ternary_then_latent_weights_are_used() -> None:
     weight = stream(6, "twin").standard_normal((4, 6)).astype(np.float32)
     layer = layer_of(weight)

@@ -62,7 +62,7 @@ def test_training_when_patterns_are_learnable_then_they_are_learned_and_frozen()
     with reproducible(1):
         training = Training(RECIPE, captions(), SHAPE, seed=1)
         encoder = train(Toy(), None, training)
-        encoder.disturb(None)
+        encoder.place(None)
         accuracy, cosine = score(encoder, training.captions, Toy().epoch(99))
     assert accuracy > 0.95
     assert cosine > 0.4
