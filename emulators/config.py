@@ -47,6 +47,7 @@ class CrossbarConfig:
         r_driver: Ohm of each word line's driver.
         r_sense: Ohm of each bit line's sense amplifier.
         topology: ``passive2d``, or ``gated1t1r`` where the input opens the row and word lines are ideal.
+        resolve_change: Relative change of a layer's mean conductance after which its wires are solved again.
         age_s: Seconds between programming and the first window.
         epoch_s: How often remembered noise is looked up; memory shorter than that counts as none.
         refresh_every: Reads of an array between two looks at read disturb.
@@ -82,6 +83,7 @@ class CrossbarConfig:
     r_driver: float = 0.0
     r_sense: float = 0.0
     topology: Topology = "passive2d"
+    resolve_change: float = 0.2
     age_s: float = 1.0
     epoch_s: float = 1.0
     refresh_every: int = 1000
@@ -148,6 +150,7 @@ class CrossbarConfig:
 
 _LIMITS = {
     "age_s": (0.0, 1e12),
+    "resolve_change": (1e-3, 1.0),
     "epoch_s": (1e-3, 1e9),
     "percentile": (50.0, 100.0),
     "sigmas": (0.1, 100.0),

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from emulators.arrays import Anchors, LayerArrays, Moment, write_layer
+from emulators.arrays import LayerArrays, Moment, write_layer
 from emulators.calibration import TileProfile, column_fit, range_of
 from emulators.config import CrossbarConfig
 from emulators.converters import AdcBank, DacBank
@@ -28,7 +28,6 @@ __all__ = ["LayerEngine", "Tally"]
 BLOCK: Final = 256
 PARALLEL_AMPLITUDE: Final = 128
 INPUT_BITS: Final = 8
-WIRED_ANCHOR_RATIO: Final = 2.0  # solving wires is dear; a cell of nu = 0.1 is then off by 6e-4 in between
 
 Keys = npt.NDArray[np.uint64]
 
@@ -90,14 +89,12 @@ class LayerEngine:
         arrays: Its cells.
         config: How it is driven and read.
         index: Which layer it is.
-        anchors: When its conductances are computed.
         wear: What reading has done to it.
     """
 
     arrays: LayerArrays
     config: CrossbarConfig
     index: int
-    anchors: Anchors
     wear: Wear
     _dacs: list[DacBank] = field(default_factory=list, init=False)
     _stages: list[list[_Stage]] = field(default_factory=list, init=False)
@@ -116,9 +113,9 @@ class LayerEngine:
         amplitude = 1 if config.inputs == "bit_serial" else PARALLEL_AMPLITUDE
         cells = write_layer(layer, tiling, device, seed=seed, index=index)
         wires, volt = config.array_wires, device.read_volt / amplitude
-        arrays = LayerArrays(layer, tiling, device, wires, volt, input_bits, config.epoch_s, cells)
-        anchors = Anchors() if wires.are_ideal else Anchors(ratio=WIRED_ANCHOR_RATIO)
-        engine = cls(arrays, config, index, anchors, Wear(arrays, config, seed, index))
+        times = (config.epoch_s, config.age_s, config.resolve_change)
+        arrays = LayerArrays(layer, tiling, device, wires, volt, input_bits, *times, cells)
+        engine = cls(arrays, config, index, Wear(arrays, config, seed, index))
         engine._dacs = dacs
         engine._salt = stream(seed, "crossbar", "layer", index, "read").integers(2**64, dtype=np.uint64)
         return engine
@@ -160,11 +157,11 @@ class LayerEngine:
 
     def _stretches(self, t_s: Float64Array) -> Iterator[tuple[slice, list[Moment], Float64Array]]:
         """Yield (rows, one or two moments, part): blocks of vectors that meet the same array."""
-        index, part = self.anchors.bracket(t_s)
+        index, part = self.arrays.anchors.bracket(t_s)
         if not self.arrays.device.ages:
             index, part = np.zeros_like(index), np.zeros_like(part)
         epoch = np.floor(t_s / self.config.epoch_s) if self.arrays.steps else np.zeros_like(t_s)
-        changes = (np.diff(index) != 0) | (np.diff(epoch) != 0)
+        changes = np.diff(epoch) != 0 if self.arrays.steps else np.diff(index) != 0
         edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(t_s)]
         for start, stop in pairwise(edges):
             first = start
@@ -181,13 +178,11 @@ class LayerEngine:
 
     def _moments(self, anchor: int, epoch: float) -> list[Moment]:
         """Return when the arrays are looked at: two anchors to interpolate between, or one step."""
-        anchor_s, ages = self.anchors.at(anchor), self.arrays.device.ages
         if self.arrays.steps:
-            t_s = epoch * self.config.epoch_s
-            return [Moment(anchor_s if ages else 0.0, max(t_s, anchor_s) if ages else t_s, self.wear.seen_reads)]
-        if ages:
-            return [Moment(at, at) for at in (anchor_s, self.anchors.at(anchor + 1))]
-        return [Moment(0.0, 0.0)]
+            return [Moment(epoch * self.config.epoch_s, self.wear.seen_reads)]
+        if self.arrays.device.ages:
+            return [Moment(self.arrays.anchors.at(anchor + k)) for k in range(2)]
+        return [Moment(0.0)]
 
     def _run(self, vectors: Int8Array, stretch: _Stretch, out: Float64Array) -> Tally:
         tally = Tally()
@@ -326,7 +321,7 @@ class LayerEngine:
         self, strip: int, vectors: Int8Array, t_s: float
     ) -> Iterator[tuple[list[Float64Array], npt.NDArray[np.int64]]]:
         """Yield (currents per conversion, inputs) of the driven vectors, without fresh read noise."""
-        index, part = self.anchors.bracket(np.full(1, t_s))
+        index, part = self.arrays.anchors.bracket(np.full(1, t_s))
         epoch = float(np.floor(t_s / self.config.epoch_s))
         before, *after = [self.arrays.operators(m) for m in self._moments(int(index[0]), epoch)]
         for bit, plane, _ in self._planes(vectors[:, self.tiling.inputs_of(strip)]):

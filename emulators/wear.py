@@ -70,8 +70,8 @@ class Wear:
         """Return which low-resistance cells are to be written again."""
         device, cells = self.arrays.device, self.arrays.cells[plane]
         if device.disturb is None:
-            return np.zeros(cells.target_siemens.shape, bool)
-        low_resistance = cells.target_siemens > 0.5 * (device.on_siemens + device.off_siemens)
+            return np.zeros(cells.level.shape, bool)
+        low_resistance = device.low_resistance(cells)
         since = self.arrays.reads_since(plane, self.seen_reads)
         if cell_by_cell:
             lost = device.disturb.factor(since, cells.cycles) < 1.0 - self.config.refresh_tolerance

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from emulators.devices.conduction import Conduction
 from emulators.devices.laws import Drift, Shift, Spread
-from emulators.devices.moments import rectified
+from emulators.devices.moments import rectified_parameters
 from emulators.devices.programming import WriteVerify
 from emulators.devices.read_noise import CellNoise
 from emulators.devices.stress import ReadDisturb, Temperature
@@ -62,7 +62,8 @@ class Cells:
     """What was drawn for an array of cells when it was written; nothing in it changes afterwards.
 
     Attributes:
-        target_siemens: (rows, columns) what they were told to hold.
+        levels_siemens: (levels,) the different conductances they were told to hold.
+        level: (rows, columns) which of them each was told.
         landing: (rows, columns) standard normal score of where each cell landed.
         wandering: (rows, columns) standard normal score of where each cell relaxes to.
         exponent: (rows, columns) drift exponent of each cell.
@@ -74,7 +75,8 @@ class Cells:
         cycles: SET-RESET cycles of each cell before: a number or (rows, columns).
     """
 
-    target_siemens: Float64Array
+    levels_siemens: Float64Array
+    level: npt.NDArray[np.intp]
     landing: Float64Array
     wandering: Float64Array
     exponent: Float64Array
@@ -84,6 +86,11 @@ class Cells:
     pulses: Int64Array | None = None
     written_s: Float64Array | float = 0.0
     cycles: Int64Array | int = 0
+
+    @property
+    def target_siemens(self) -> Float64Array:
+        """(rows, columns) what they were told to hold."""
+        return self.levels_siemens[self.level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +179,13 @@ class Device:
         Raises:
             InvalidValueError: A target is not finite or outside the range.
         """
-        target = np.array(target_siemens, dtype=np.float64)
+        target = np.asarray(target_siemens, dtype=np.float64)
         self._check(target)
+        levels, level = np.unique(target, return_inverse=True)
         landing, wandering, exponent_score = (rng.standard_normal(target.shape) for _ in range(3))
         lot, key = rng.random(target.shape), int(rng.integers(2**63))
         exponent = np.zeros_like(target) if self.drift is None else self.drift.exponents(target, exponent_score)
-        cells = Cells(target, landing, wandering, exponent, lot, key)
+        cells = Cells(levels, level.reshape(target.shape), landing, wandering, exponent, lot, key)
         if self.verify is None:
             return cells
         verified = self.verify.run(target, rng=rng)
@@ -241,40 +249,50 @@ class Device:
         return np.where(stuck, level, g_siemens)
 
     def _stressed(self, cells: Cells, g_siemens: Float64Array, reads: npt.NDArray[np.int64] | int) -> Float64Array:
-        target = cells.target_siemens
         if self.disturb is not None:
-            low_resistance = target > 0.5 * (self.on_siemens + self.off_siemens)
-            g_siemens = g_siemens * np.where(low_resistance, self.disturb.factor(reads, cells.cycles), 1.0)
+            left = self.disturb.factor(reads, cells.cycles)
+            g_siemens = g_siemens * np.where(self.low_resistance(cells), left, 1.0)
         if self.temperature is not None:
-            levels = {"off_siemens": self.off_siemens, "on_siemens": self.on_siemens}
-            g_siemens = g_siemens * self.temperature.factor(target, **levels)
+            ends = {"off_siemens": self.off_siemens, "on_siemens": self.on_siemens}
+            g_siemens = g_siemens * self.temperature.factor(cells.levels_siemens, **ends)[cells.level]
         return g_siemens
+
+    def low_resistance(self, cells: Cells) -> BoolArray:
+        """Return which cells are told to be nearer to on than to off."""
+        low: BoolArray = (cells.levels_siemens > 0.5 * (self.on_siemens + self.off_siemens))[cells.level]
+        return low
 
     def _landed(self, cells: Cells, t_s: float) -> Float64Array:
         """Return where cells are before they drift: spread, relaxation and the movement of the mean."""
         moments = np.unique(cells.written_s)
         if len(moments) == 1:
             return self._settled(cells, max(t_s - float(moments[0]), 0.0))
-        landed = np.empty_like(cells.target_siemens)
+        landed = np.empty(cells.level.shape)
         for written_s in moments:
             chosen = np.equal(cells.written_s, written_s)
             landed[chosen] = self._settled(cells, max(t_s - float(written_s), 0.0))[chosen]
         return landed
 
     def _settled(self, cells: Cells, age_s: float) -> Float64Array:
-        """Return where cells are, all of them so many seconds after they were written."""
-        mean = cells.target_siemens
+        """Return where cells are, all of them so many seconds after they were written.
+
+        Everything that depends only on the level is worked out once per level.
+        """
+        mean = cells.levels_siemens
         if self.shift is not None:
             mean = self.shift.mean_siemens(mean, age_s)
         if cells.landed_siemens is not None:
-            return np.maximum(cells.landed_siemens + (mean - cells.target_siemens), 0.0)
+            return np.maximum(cells.landed_siemens + (mean - cells.levels_siemens)[cells.level], 0.0)
         if self.spread is None:
-            return mean
+            return mean[cells.level]
         first, now = (self._lasting(self.spread.sigma_siemens(mean, t), mean, t) for t in (0.0, age_s))
-        kept = np.minimum(first, now)
-        wandered = np.sqrt(np.maximum(now**2 - first**2, 0.0))
-        score = (kept * cells.landing + wandered * cells.wandering) / np.maximum(now, 1e-30)
-        return rectified(mean, now, score)
+        centre, width = rectified_parameters(mean, now)
+        landed = width * np.minimum(first, now) / np.maximum(now, 1e-30)
+        wandered = width * np.sqrt(np.maximum(now**2 - first**2, 0.0)) / np.maximum(now, 1e-30)
+        settled = centre[cells.level] + landed[cells.level] * cells.landing
+        if wandered.any():
+            settled += wandered[cells.level] * cells.wandering
+        return np.maximum(settled, 0.0, out=settled)
 
     def _lasting(self, sigma: Float64Array, mean: Float64Array, t_s: float) -> Float64Array:
         """Take the read noise out of a spread that was measured with it."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from hil.types import Float64Array
 
-__all__ = ["LEAST_RATIO", "rectified"]
+__all__ = ["LEAST_RATIO", "rectified_parameters"]
 
 LEAST_RATIO: Final = 0.683
 """Mean over standard deviation below which a rectified Gaussian with its peak above zero cannot have both."""
@@ -27,8 +27,8 @@ def _table() -> tuple[Float64Array, Float64Array, Float64Array]:
     return mean / sigma, alpha, 1.0 / sigma
 
 
-def rectified(mean_siemens: Float64Array, sigma_siemens: Float64Array, score: Float64Array) -> Float64Array:
-    """Return conductances that are never negative and still have the mean and spread asked for.
+def rectified_parameters(mean_siemens: Float64Array, sigma_siemens: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return centre and width of the Gaussian that, cut at zero, has the mean and spread asked for.
 
     A Gaussian cut at zero has a larger mean and a smaller spread than the one it was cut from, so its parameters are
     solved such that the cut one has the moments asked for. Cells whose mean lies less than 0.683 sigma above zero
@@ -37,16 +37,15 @@ def rectified(mean_siemens: Float64Array, sigma_siemens: Float64Array, score: Fl
     Args:
         mean_siemens: (...) means, zero or positive.
         sigma_siemens: (...) standard deviations.
-        score: (...) standard normal scores.
+
+    Returns:
+        (...) centre and (...) width; ``max(0, centre + width * z)`` of a standard normal z has the moments.
     """
     ratios, alphas, widths = _table()
     sigma = np.maximum(sigma_siemens, 1e-30)
     ratio = mean_siemens / sigma
-    if ratio.size and ratio.min() >= ratios[-1]:
-        values: Float64Array = mean_siemens + sigma_siemens * score
-    else:
-        high = ratio >= ratios[-1]
-        alpha = np.where(high, ratio, np.interp(ratio, ratios, alphas))
-        width = np.where(high, 1.0, np.interp(ratio, ratios, widths))
-        values = (alpha + score) * width * sigma
-    return np.where(sigma_siemens > 0.0, np.maximum(values, 0.0), mean_siemens)
+    high = ratio >= ratios[-1]
+    alpha = np.where(high, ratio, np.interp(ratio, ratios, alphas))
+    width = np.where(high, 1.0, np.interp(ratio, ratios, widths)) * sigma
+    spread = sigma_siemens > 0.0
+    return np.where(spread, alpha * width, mean_siemens), np.where(spread, width, 0.0)
