@@ -13,6 +13,7 @@ Three layouts are known, tried in this order:
 
 from __future__ import annotations
 
+import glob
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -152,8 +153,10 @@ def _pairs(path: Path) -> list[tuple[str, str]]:
 
 def _find(listing: Path, name: str) -> Path:
     folder = listing.parent
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise FormatError(f"{listing.name} names sample {name!r}, which is outside the data set")
     exact = folder / name
-    matches = [exact] if exact.is_file() else sorted(folder.glob(f"{name}.*"))
+    matches = [exact] if exact.is_file() else sorted(folder.glob(f"{glob.escape(name)}.*"))
     if len(matches) != 1:
         raise FormatError(f"{listing.name} names sample {name!r}, which matches {len(matches)} files instead of one")
     return matches[0]

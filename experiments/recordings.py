@@ -19,6 +19,7 @@ __all__ = ["LABELS_SUFFIX", "Labels", "labels_beside", "shipped", "shipped_names
 
 DATA = Path(__file__).parent / "data"
 LABELS_SUFFIX = ".labels.json"
+LATEST_US = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ class Labels:
             raise FormatError(
                 f"labels need a name per start, but there are {len(self.names)} for {len(self.starts_us)}"
             )
-        gaps_us = np.diff(self.starts_us)
-        if self.window_us < 1 or (gaps_us < self.window_us).any():
-            raise FormatError(
-                f"labelled windows of {self.window_us} us must not overlap, but starts are {gaps_us} apart"
-            )
+        if not all(abs(moment_us) < LATEST_US for moment_us in (self.window_us, *self.starts_us)):
+            raise FormatError(f"labels must say their times in microseconds below {LATEST_US}, but one does not")
+        if self.window_us < 1:
+            raise FormatError(f"labelled windows must last at least 1 us, but last {self.window_us} us")
+        overlapping = np.flatnonzero(np.diff(self.starts_us) < self.window_us)
+        if overlapping.size:
+            raise FormatError(f"labelled windows must not overlap, but {overlapping[0] + 1} begins too early")
 
     def at(self, start_us: Int64Array, end_us: Int64Array) -> list[str | None]:
         """Return what is shown in the middle of each of (n,) windows; None where nothing is labelled."""
@@ -78,7 +81,9 @@ class Labels:
             starts_us = tuple(int(window["start_us"]) for window in windows)
             names = tuple(str(window["label"]) for window in windows)
             return cls(int(document["window_us"]), starts_us, names)
-        except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FormatError(f"{path} must hold window_us and windows with start_us and label: {error!r}") from error
 
 

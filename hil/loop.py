@@ -54,9 +54,12 @@ class LineSettings:
         """Refuse what no line can do."""
         codec_named(self.codec)
         DistanceGate(0.0 if self.gate_threshold is None else self.gate_threshold)
-        if not 0 <= self.ttl <= MAX_TTL or self.anchors < 0 or not 0.0 <= self.loss <= 1.0:
-            message = f"line needs ttl 0 to {MAX_TTL}, anchors 0 or more and loss 0 to 1, but got {self}"
-            raise InvalidValueError(message)
+        if not 0 <= self.ttl <= MAX_TTL:
+            raise InvalidValueError(f"a message makes 0 to {MAX_TTL} hops, but ttl is {self.ttl}")
+        if self.anchors < 0:
+            raise InvalidValueError(f"the number of anchors must be zero or positive, but is {self.anchors}")
+        if not 0.0 <= self.loss <= 1.0:
+            raise InvalidValueError(f"loss is the share of copies that a link loses, 0 to 1, but is {self.loss}")
 
 
 @dataclass(frozen=True, slots=True)

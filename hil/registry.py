@@ -15,7 +15,8 @@ kind (``hil list``)     entry point group, and what each entry is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hil.ports import Backend, BackendFactory, Recording, SourceFormat, WeightFormat
 
 __all__ = [
+    "BROKEN",
     "GROUPS",
     "Entry",
     "ShippedNetwork",
@@ -44,6 +46,8 @@ __all__ = [
     "weight_format_for",
 ]
 
+logger = logging.getLogger(__name__)
+
 GROUPS: Mapping[str, str] = {
     "networks": "hil.networks",
     "sources": "hil.sources",
@@ -55,6 +59,7 @@ GROUPS: Mapping[str, str] = {
 }
 
 HEAD_BYTES = 4096
+BROKEN = (ImportError, AttributeError, SyntaxError, OSError)  # what loading a plugin raises when it cannot work here
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +105,14 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownNameError: Nobody registered the name.
-        MissingDependencyError: Its package needs something that is not installed.
+        MissingDependencyError: Its package is broken or needs something that is not installed.
     """
     group = _group(kind)
     if name not in group:
         raise UnknownNameError.of(kind.removesuffix("s"), name, list(group))
     try:
         return group[name].load()
-    except ImportError as error:
+    except BROKEN as error:
         message = f"{kind.removesuffix('s')} {name!r} cannot be loaded: {error}"
         raise MissingDependencyError(message) from error
 
@@ -124,6 +129,15 @@ def _entry(kind: str, name: str) -> Entry:
 def _about(thing: Any) -> str:
     about = getattr(thing, "about", None) or (getattr(thing, "__doc__", None) or "").strip().split("\n")[0]
     return str(about)
+
+
+def _usable(kind: str) -> Iterator[Any]:
+    """Yield what can be loaded, in the order of its names: a stranger's broken plugin must not break ours."""
+    for name in names(kind):
+        try:
+            yield load(kind, name)
+        except MissingDependencyError as error:
+            logger.info("%s", error)
 
 
 def catalogue(kind: str) -> list[Entry]:
@@ -199,12 +213,12 @@ def open_recording(
 
 
 def _recognise(head: bytes, path: Path) -> SourceFormat:
-    known = names("sources")
-    for name in known:
-        source = cast("SourceFormat", load("sources", name))
+    for thing in _usable("sources"):
+        source = cast("SourceFormat", thing)
         if source.recognises(head, path):
             return source
-    message = f"{path} is of no known recording format; known: {', '.join(known)}; headerless files need --format"
+    known = ", ".join(names("sources"))
+    message = f"{path} is of no known recording format; known: {known}; headerless files need --format"
     raise FormatError(message)
 
 
@@ -232,9 +246,9 @@ def weight_format_for(path: Path) -> WeightFormat:
     Raises:
         InputError: No format has that suffix.
     """
-    formats = [cast("WeightFormat", load("formats", name)) for name in names("formats")]
+    formats = [cast("WeightFormat", thing) for thing in _usable("formats")]
     matching = [each for each in formats if path.name.endswith(each.suffix)]
     if matching:
         return max(matching, key=lambda each: len(each.suffix))
-    message = f"{path} has the suffix of no weight format; known: {', '.join(names('formats'))}"
-    raise InputError(message)
+    known = ", ".join(sorted({each.suffix for each in formats}))
+    raise InputError(f"{path} has the suffix of no weight format; known: {known}")

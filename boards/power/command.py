@@ -28,8 +28,9 @@ __all__ = ["power_command"]
 @click.option("--seed", default=0, show_default=True)
 def power_command(profile: str, network_name: str, plot_path: Path | None, **settings: Any) -> Answer:
     """Estimate what a node of PROFILE (a shipped name or a TOML file) draws and costs."""
-    from boards.power import Settings, budget, load_profile
+    from boards.power.budget import Settings, budget
     from boards.power.plot import plot_budget
+    from boards.power.profile import load_profile
     from boards.power.workload import workload
     from hil.registry import load_network
 

@@ -16,7 +16,9 @@ def list_command(kind: str | None) -> Answer:
     """Show what is registered under KIND, or everything."""
     from rich.table import Table
 
-    table = Table("kind", "name", "about", "missing", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "about", "missing"):
+        table.add_column(heading, overflow="fold")
     documents = []
     for each in [kind] if kind else list(GROUPS):
         for entry in catalogue(each):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.metadata import entry_points, version
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import NoReturn
 
 import click
 
-from hil.errors import HilError
+from hil.errors import HilError, MissingDependencyError
+from hil.registry import BROKEN
 
 __all__ = ["main"]
 
@@ -19,14 +22,34 @@ INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a defect of ours, never of the
 class _Commands(click.Group):
     """Loads a command only when it is asked for or listed."""
 
+    @cached_property
+    def _entries(self) -> Mapping[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group="hil.commands")}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(entry.name for entry in entry_points(group="hil.commands"))
+        return sorted(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for entry in entry_points(group="hil.commands", name=cmd_name):
-            command: click.Command = entry.load()
-            return command
-        return None
+        if cmd_name not in self._entries:
+            return None
+        try:
+            command: click.Command = self._entries[cmd_name].load()
+        except BROKEN as error:
+            return _unusable(cmd_name, error)
+        return command
+
+
+def _unusable(name: str, error: Exception) -> click.Command:
+    """Return a command that says why it cannot be loaded, so that a broken plugin breaks nothing but itself."""
+    message = f"command {name!r} cannot be loaded: {error}"
+
+    def fail(**_: object) -> NoReturn:
+        raise MissingDependencyError(message) from error
+
+    anything = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
+    return click.Command(
+        name, callback=fail, params=[anything], short_help=message, context_settings={"ignore_unknown_options": True}
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,6 +72,9 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
         return 0
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.ctx.get_help())
+        return 0
     except (click.Abort, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the one place that may)
         return _fail(error, debug="--debug" in arguments)
     return result if isinstance(result, int) else 0
@@ -67,7 +93,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         case HilError():
             return str(error), error.exit_code
         case click.ClickException():
-            return f"{error.format_message()}; see --help", error.exit_code
+            return f"{error.format_message().rstrip('.')}; see --help", error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "stopped", 130
         case OSError():

@@ -13,12 +13,12 @@ import click
 from hil.cli import Answer, command, progress_bar
 from hil.errors import InputError, UnknownNameError
 from hil.registry import open_recording
-from hil.types import EventBatch
 from sensors.cli.options import reading_options
 
 if TYPE_CHECKING:
     from hil.ports import Recording
     from hil.progress import OnProgress
+    from hil.types import EventBatch
 
 __all__ = ["WRITERS", "convert_command"]
 
@@ -105,6 +105,8 @@ def _reported(recording: Recording, on_progress: OnProgress) -> Iterator[EventBa
 
 
 def _shifted(batches: Iterable[EventBatch], *, from_zero: bool) -> Iterator[EventBatch]:
+    from hil.types import EventBatch
+
     start_us: int | None = None
     for batch in batches:
         if start_us is None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.power import Settings, budget, load_profile, profile_names
+from boards.power.budget import Settings, budget
 from boards.power.plot import plot_budget
+from boards.power.profile import load_profile, profile_names
 from boards.power.workload import workload
 from hil import Patches, stream
 from hil.cli import main

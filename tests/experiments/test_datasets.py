@@ -79,7 +79,14 @@ def test_load_when_recording_has_labels_beside_then_every_stretch_is_a_sample() 
 
 @pytest.mark.parametrize(
     ("listing", "why"),
-    [("7 1\n", "matches 0 files"), ("1 0\n2\n", "must hold a list"), ("", "must hold a list")],
+    [
+        ("7 1\n", "matches 0 files"),
+        ("[12] 1\n", "matches 0 files"),
+        ("/etc/hosts 1\n", "outside the data set"),
+        ("../1 1\n", "outside the data set"),
+        ("1 0\n2\n", "must hold a list"),
+        ("", "must hold a list"),
+    ],
 )
 def test_load_when_list_does_not_fit_then_one_clear_error(tmp_path: Path, listing: str, why: str) -> None:
     write_samples(tmp_path, ["1.bs2", "2.bs2"])

@@ -52,12 +52,16 @@ def test_labels_come_back_from_their_file(tmp_path):
         "{}",
         '{"window_us": 5, "windows": [{"start_us": 0}]}',
         '{"window_us": 0, "windows": [{"start_us": 0, "label": "a"}]}',
+        '{"window_us": "x", "windows": [{"start_us": 0, "label": "a"}]}',
+        '{"window_us": 1e400, "windows": [{"start_us": 0, "label": "a"}]}',
+        '{"window_us": 5, "windows": [{"start_us": -99999999999999999999, "label": "a"}]}',
+        '{"window_us": 5, "windows": [{"start_us": 0, "label": "a"}, {"start_us": 4, "label": "b"}]}',
     ],
 )
 def test_file_that_holds_no_labels_is_refused(tmp_path, text):
     path = tmp_path / "x.labels.json"
     path.write_text(text)
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match=r"x\.labels\.json"):
         Labels.load(path)
 
 

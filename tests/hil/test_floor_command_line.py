@@ -1,12 +1,16 @@
 """Errors are one line with an exit code, answers are text or one JSON document."""
 
 import json
+from contextlib import closing
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from experiments.recordings import shipped
 from hil import registry
 from hil.cli import main
-from hil.errors import InvalidValueError, UnknownNameError
+from hil.cli.main import cli
+from hil.errors import InputError, InvalidValueError, UnknownNameError
 
 
 def run(capsys, *arguments):
@@ -30,6 +34,53 @@ def test_unknown_kind_is_exit_code_2_and_one_line(capsys):
 def test_unknown_command_is_exit_code_2_and_one_line(capsys):
     code, _, err = run(capsys, "bogus")
     assert (code, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("arguments", [[], ["board"]])
+def test_no_command_shows_the_help(capsys, arguments):
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert "Commands:" in out
+
+
+@pytest.fixture
+def broken_plugin(monkeypatch):
+    """Register things of a package that is not there, of one that lacks them, and of one that is no Python."""
+    broken = {name: EntryPoint(name, f"{name}_nowhere:thing", "any") for name in ("aaa", "zzz")}
+    broken["lacks"] = EntryPoint("lacks", "hil.rng:nothing_of_that_name", "any")
+    sound = registry._group
+
+    monkeypatch.setattr(registry, "_group", lambda kind: {**broken, **sound(kind)})
+    monkeypatch.setitem(vars(cli), "_entries", {**broken, **cli._entries})
+
+
+def test_broken_plugin_is_listed_with_what_is_missing(capsys, broken_plugin):
+    code, out, _ = run(capsys, "list", "backends", "--json")
+    entries = {entry["name"]: entry for entry in json.loads(out)}
+    assert code == 0
+    assert "aaa_nowhere" in entries["aaa"]["missing"]
+    assert "nothing_of_that_name" in entries["lacks"]["missing"]
+    assert entries["ternary"]["missing"] is None
+
+
+def test_broken_plugin_breaks_neither_networks_nor_recordings(broken_plugin):
+    assert registry.load_network("digits").name == "digits"
+    with closing(registry.open_recording(shipped("digits"))) as recording:
+        assert recording.format == "aedat4"
+
+
+def test_broken_command_breaks_only_itself(capsys, broken_plugin):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert "zzz_nowhere" in " ".join(out.split())
+    code, out, err = run(capsys, "zzz", "some.file", "--json")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+
+
+def test_network_of_an_unknown_suffix_lists_the_suffixes_that_are_known(tmp_path):
+    (tmp_path / "net.xyz").write_bytes(b"?")
+    with pytest.raises(InputError, match=r"known: .*\.safetensors"):
+        registry.load_network(tmp_path / "net.xyz")
 
 
 def test_unknown_target_lists_the_known_ones():

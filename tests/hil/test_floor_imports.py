@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import hil
+
 HEAVY = {"torch", "brevitas", "sentence_transformers", "dv_processing", "numba", "matplotlib", "scipy", "h5py"}
 
 
@@ -23,6 +25,21 @@ def test_import_hil_loads_nothing_heavy():
 def test_help_loads_nothing_heavy(arguments):
     statement = f"from hil.cli.main import _run\n_run({arguments!r})"
     assert modules_after(statement) & HEAVY == set()
+
+
+def test_help_does_not_wait_for_numpy():
+    """It is most of what ``import hil`` costs, and no word of the help needs it."""
+    assert "numpy" not in modules_after("from hil.cli.main import _run\n_run(['--help'])")
+
+
+def test_public_names_are_found_when_asked_for():
+    statement = "import hil\nfor name in hil.__all__: getattr(hil, name)\nassert set(hil.__all__) <= set(dir(hil))"
+    assert "numpy" in modules_after(statement)
+
+
+def test_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        hil.nonsense  # noqa: B018
 
 
 def test_every_command_module_loads_nothing_heavy():
