@@ -192,8 +192,10 @@ class _Lesson:
 
         spec, config = self.config.features, self.config
         shape = (2 * spec.time_bins, spec.height, spec.width)
+        d_out = self.captions.vectors.shape[1]
+        blank = training.new_encoder(recipe, d_out, shape, seed=config.seed)
         going = training.Training(
-            recipe, self.captions, shape, seed=config.seed, teacher=teacher, device=config.device, about=repr(config)
+            recipe, self.captions, blank, seed=config.seed, teacher=teacher, device=config.device, about=repr(config)
         )
         keep = self._resumed(going)
         encoder = training.train(source, validation, going, on_epoch=keep, on_progress=self._progress)

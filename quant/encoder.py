@@ -77,6 +77,9 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """From (n, d_in) event counts to (n, d_out) embeddings, not normalised.
 
+    Attributes:
+        input_scale: What one integer step of the input is worth: 1 for event counts.
+
     Args:
         shape: (channels, height, width) of the input vector.
         plans: Hidden layers.
@@ -95,6 +98,7 @@ class Encoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.input_scale = 1.0
         blocks: list[Block] = []
         for i, plan in enumerate((*plans, LayerPlan(d_out))):
             linear, shape = _linear(plan, shape)
@@ -112,8 +116,18 @@ class Encoder(nn.Module):
         for index, stage in enumerate(self.stages):
             stage.linear.place(substrate, index)
 
+    def tail(self, start: int) -> Encoder:
+        """Return the layers from ``start`` on, sharing their weights: an encoder of int8 activations of that layer."""
+        part = Encoder.__new__(Encoder)
+        nn.Module.__init__(part)
+        part.blocks = self.blocks[start:]
+        before = self.stages[start - 1].activation if start else None
+        part.input_scale = self.input_scale if before is None else float(before.scale.detach())
+        return part
+
     def forward(self, features: Tensor) -> Tensor:
-        """Return (n, d_out) embeddings of (n, d_in) float32 event counts."""
+        """Return (n, d_out) embeddings of (n, d_in) float32 event counts, or activations of an earlier layer."""
+        features = features * self.input_scale
         for block in self.stages:
             features = block(features)
         return features

@@ -24,12 +24,12 @@ from quant.absmean import absmean_codes
 if TYPE_CHECKING:
     from quant.encoder import Block, Encoder
 
-__all__ = ["FoldedLayer", "fold", "freeze", "requantisation"]
+__all__ = ["LARGEST_BIAS", "FoldedLayer", "fold", "freeze", "requantisation"]
 
 MULTIPLIER_BITS = 15
 MAX_SHIFT = 62
 MIN_GAIN = 1e-12
-MAX_BIAS = 2**30
+LARGEST_BIAS = 2**30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +78,12 @@ def fold(block: Block, input_scale: float) -> FoldedLayer:
     )
 
 
-def requantisation(gain: Float64Array) -> Requantisation:
+def requantisation(gain: Float64Array, *, relu: bool = True) -> Requantisation:
     """Return the factors nearest to positive real gains.
 
     Args:
         gain: (channels,) int8 steps per accumulator unit.
+        relu: Whether the lower clip is 0.
 
     Raises:
         InvalidValueError: A gain is negative, not finite, or too large for a shift of at least 1.
@@ -92,7 +93,7 @@ def requantisation(gain: Float64Array) -> Requantisation:
     exponent = np.frexp(gain)[1]
     shift = np.clip(MULTIPLIER_BITS - exponent, 1, MAX_SHIFT)
     multiplier = np.minimum(np.rint(np.ldexp(gain, shift)), 2**MULTIPLIER_BITS - 1)
-    return Requantisation(multiplier.astype(np.int32), shift.astype(np.uint8), relu=True)
+    return Requantisation(multiplier.astype(np.int32), shift.astype(np.uint8), relu=relu)
 
 
 def freeze(
@@ -110,7 +111,7 @@ def freeze(
         InvalidValueError: A channel's bias leaves the accumulator's range: its norm has collapsed.
     """
     layers: list[TernaryLayer] = []
-    scale, output_scale = 1.0, np.ones(0)
+    scale, output_scale = encoder.input_scale, np.ones(0)
     for block in encoder.stages:
         folded = fold(block, scale)
         layers.append(_integer_layer(folded, len(layers)))
@@ -134,8 +135,8 @@ def _integer_layer(folded: FoldedLayer, index: int) -> TernaryLayer:
         codes = (codes * sign[:, None]).astype(np.int8)
         offset = offset * sign
         factors = requantisation(np.abs(gain) / folded.activation_scale)
-    if np.abs(offset).max() > MAX_BIAS:
+    if np.abs(offset).max() > LARGEST_BIAS:
         raise InvalidValueError(
-            f"bias of layer {index} must stay within {MAX_BIAS}, but reaches {np.abs(offset).max()}"
+            f"bias of layer {index} must stay within {LARGEST_BIAS}, but reaches {np.abs(offset).max()}"
         )
     return TernaryLayer(codes, np.rint(offset).astype(np.int32), folded.weight_scale, factors, folded.patches)

@@ -27,7 +27,7 @@ from quant.measuring import Labelled, reestimate_norms, score
 from quant.recipe import Recipe
 from quant.substrates import GaussianCells
 
-__all__ = ["Epoch", "OnEpoch", "Training", "Windows", "learning_rate", "reproducible", "train"]
+__all__ = ["Epoch", "OnEpoch", "Training", "Windows", "learning_rate", "new_encoder", "reproducible", "train"]
 
 DECAYING = "linear.weight"
 WARM_UP = 0.05
@@ -86,6 +86,23 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.second_learning_rate * 2 * (1 - progress)
 
 
+def _seed_torch(seed: int, *who: str | int) -> None:
+    torch.manual_seed(int(stream(seed, "training", *who).integers(2**62)))
+
+
+def new_encoder(recipe: Recipe, d_out: int, shape: tuple[int, int, int], *, seed: int) -> Encoder:
+    """Return an encoder that has learned nothing.
+
+    Args:
+        recipe: Its layers and precision.
+        d_out: Length of a caption's vector.
+        shape: (channels, height, width) of the input.
+        seed: Decides its weights.
+    """
+    _seed_torch(seed, "initial weights")
+    return Encoder(shape, recipe.layers, d_out, precision=recipe.precision, dropout=recipe.dropout)
+
+
 class Training:
     """One training run, epoch by epoch.
 
@@ -102,7 +119,7 @@ class Training:
         self,
         recipe: Recipe,
         captions: CaptionSet,
-        shape: tuple[int, int, int],
+        encoder: Encoder,
         *,
         seed: int,
         teacher: Encoder | None = None,
@@ -110,13 +127,10 @@ class Training:
         about: str = "",
     ) -> None:
         self.recipe, self.seed, self.device, self.teacher, self.about = recipe, seed, device, teacher, about
-        self._seed_torch("initial weights")
-        d_out = captions.vectors.shape[1]
-        self.encoder = Encoder(shape, recipe.layers, d_out, precision=recipe.precision, dropout=recipe.dropout)
-        self.encoder.to(device)
-        self.captions = torch.tensor(captions.vectors, device=device)
+        self.encoder = encoder.to(device)
         if recipe.weight_noise:
             self.encoder.place(GaussianCells(recipe.weight_noise))
+        self.captions = torch.tensor(captions.vectors, device=device)
         self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
         self.done = 0
         self.history: list[Epoch] = []
@@ -146,12 +160,9 @@ class Training:
         others = [parameter for name, parameter in named if not name.endswith(DECAYING)]
         return [{"params": decaying, "weight_decay": self.recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
 
-    def _seed_torch(self, *who: str | int) -> None:
-        torch.manual_seed(int(stream(self.seed, "training", *who).integers(2**62)))
-
     def run_epoch(self, windows: Windows, validation: Labelled | None) -> Epoch:
         """Learn from one epoch's windows and return what came of it."""
-        self._seed_torch("epoch", self.done)
+        _seed_torch(self.seed, "epoch", self.done)
         before = self._codes()
         data = windows.epoch(self.done)
         order = stream(self.seed, "training", "order", self.done).permutation(len(data.labels))

@@ -7,48 +7,34 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("brevitas")
 
 from hil.errors import ConfigError, FormatError  # noqa: E402
-from hil.network import CaptionSet  # noqa: E402
 from hil.rng import stream  # noqa: E402
 from hil.testing.networks import reference_layers  # noqa: E402
 from quant.checkpoints import restore, save  # noqa: E402
+from quant.encoder import Encoder  # noqa: E402
 from quant.freezing import freeze  # noqa: E402
-from quant.measuring import Labelled, embed, score  # noqa: E402
+from quant.measuring import embed, score  # noqa: E402
 from quant.recipe import LayerPlan, Recipe  # noqa: E402
-from quant.training import Training, learning_rate, reproducible, train  # noqa: E402
+from quant.training import Training, learning_rate, new_encoder, reproducible, train  # noqa: E402
+from tests.quant.toy import D_OUT, SHAPE, Toy, captions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-SHAPE = (2, 6, 5)
-D_IN, D_OUT, CLASSES = 60, 32, 4
 RECIPE = Recipe((LayerPlan(24),), epochs=8, batch=16, weight_decay=0.01, dropout=0.1, weight_noise=0.1)
 
 
-def captions() -> CaptionSet:
-    vectors = stream(0, "captions").standard_normal((CLASSES, D_OUT))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return CaptionSet(tuple("abcd"), vectors.astype(np.float32), "none", "")
-
-
-class Toy:
-    """Four blurred patterns, drawn anew every epoch."""
-
-    def epoch(self, index: int) -> Labelled:
-        rng = stream(0, "toy", index)
-        labels = rng.integers(CLASSES, size=120)
-        patterns = stream(0, "patterns").integers(0, 6, (CLASSES, D_IN))
-        return Labelled(rng.poisson(patterns[labels] + 0.3).astype(np.int8), labels)
+def fresh(recipe: Recipe, *, seed: int, teacher: Encoder | None = None) -> Training:
+    return Training(recipe, captions(), new_encoder(recipe, D_OUT, SHAPE, seed=seed), seed=seed, teacher=teacher)
 
 
 def run(recipe: Recipe = RECIPE, *, seed: int = 1, epochs: int | None = None) -> Training:
     with reproducible(1):
-        training = Training(recipe, captions(), SHAPE, seed=seed)
+        training = fresh(recipe, seed=seed)
         while not training.finished and training.done != epochs:
             training.run_epoch(Toy(), Toy().epoch(99))
     return training
@@ -60,7 +46,7 @@ def weights(training: Training) -> dict[str, bytes]:
 
 def test_training_when_patterns_are_learnable_then_they_are_learned_and_frozen() -> None:
     with reproducible(1):
-        training = Training(RECIPE, captions(), SHAPE, seed=1)
+        training = fresh(RECIPE, seed=1)
         encoder = train(Toy(), None, training)
         encoder.place(None)
         accuracy, cosine = score(encoder, training.captions, Toy().epoch(99))
@@ -82,7 +68,7 @@ def test_training_when_saved_and_restored_half_way_then_end_is_the_same(tmp_path
     half = run(epochs=4)
     save(half, tmp_path / "run")
     with reproducible(1):
-        resumed = Training(RECIPE, captions(), SHAPE, seed=1)
+        resumed = fresh(RECIPE, seed=1)
         restore(resumed, tmp_path / "run")
         while not resumed.finished:
             resumed.run_epoch(Toy(), Toy().epoch(99))
@@ -93,20 +79,20 @@ def test_training_when_saved_and_restored_half_way_then_end_is_the_same(tmp_path
 def test_restore_when_settings_differ_then_refused(tmp_path: Path) -> None:
     save(run(epochs=1), tmp_path / "run")
     with pytest.raises(ConfigError, match="other settings"):
-        restore(Training(RECIPE, captions(), SHAPE, seed=2), tmp_path / "run")
+        restore(fresh(RECIPE, seed=2), tmp_path / "run")
 
 
 def test_restore_when_file_is_cut_then_refused(tmp_path: Path) -> None:
     save(run(epochs=1), tmp_path / "run")
     (tmp_path / "run").write_bytes((tmp_path / "run").read_bytes()[:-5])
     with pytest.raises(FormatError, match="must hold a training run"):
-        restore(Training(RECIPE, captions(), SHAPE, seed=1), tmp_path / "run")
+        restore(fresh(RECIPE, seed=1), tmp_path / "run")
 
 
 def test_training_when_validation_stops_rising_then_best_epoch_is_kept() -> None:
     impatient = Recipe((LayerPlan(24),), epochs=60, batch=16, patience=2)
     with reproducible(1):
-        training = Training(impatient, captions(), SHAPE, seed=1)
+        training = fresh(impatient, seed=1)
         train(Toy(), Toy().epoch(99), training)
     best = max(epoch.cosine for epoch in training.history)
     assert training.done < 60
@@ -126,12 +112,12 @@ def test_learning_rate_when_half_is_done_then_second_stage_begins() -> None:
 def test_teacher_when_it_weighs_then_student_moves_towards_it() -> None:
     twin = Recipe((LayerPlan(24),), epochs=3, batch=16, precision="float")
     with reproducible(1):
-        teacher = train(Toy(), None, Training(twin, captions(), SHAPE, seed=5))
+        teacher = train(Toy(), None, fresh(twin, seed=5))
         data = Toy().epoch(99)
         agreement = []
         for weight in (0.0, 10.0):
             recipe = Recipe((LayerPlan(24),), epochs=3, batch=16, teacher_weight=weight)
-            student = train(Toy(), None, Training(recipe, captions(), SHAPE, seed=1, teacher=teacher))
+            student = train(Toy(), None, fresh(recipe, seed=1, teacher=teacher))
             directions = [
                 torch.nn.functional.normalize(embed(each, data.features), dim=1) for each in (student, teacher)
             ]
@@ -141,7 +127,7 @@ def test_teacher_when_it_weighs_then_student_moves_towards_it() -> None:
 
 def save_every_epoch(path: Path, pipe: Connection) -> None:
     with reproducible(1):
-        training = Training(RECIPE, captions(), SHAPE, seed=1)
+        training = fresh(RECIPE, seed=1)
         if path.exists():
             restore(training, path)
         while not training.finished:
@@ -169,7 +155,7 @@ def test_training_when_killed_at_random_moments_and_resumed_then_weights_are_the
         assert process.exitcode in (-signal.SIGKILL, 0)
     assert seen >= 4
     with reproducible(1):
-        resumed = Training(RECIPE, captions(), SHAPE, seed=1)
+        resumed = fresh(RECIPE, seed=1)
         restore(resumed, path)
         while not resumed.finished:
             resumed.run_epoch(Toy(), Toy().epoch(99))
