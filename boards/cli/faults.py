@@ -1,0 +1,57 @@
+"""``hil board faults``: damage a board's link on purpose and account for every inference."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import click
+
+from hil.cli import Answer, command, progress_bar
+
+__all__ = ["faults_command"]
+
+
+@command("faults", short_help="Damage a board's link on purpose and account for every inference.")
+@click.argument("target", default="host")
+@click.option("--fault", "faults", multiple=True, help="Kind of damage; may be given again. By default all.")
+@click.option("--rate", "rates", type=float, multiple=True, default=(1e-4, 1e-3), show_default=True)
+@click.option("--inferences", default=10_000, show_default=True, help="Per kind of damage and rate.")
+@click.option("--seed", default=0, show_default=True)
+def faults_command(target: str, faults: tuple[str, ...], rates: tuple[float, ...], **choices: int) -> Answer:
+    """Infer through a damaged link to TARGET (host, or qemu:CPU): every answer right or a clear error, none twice."""
+    from rich.table import Table
+
+    from boards.campaign import Campaign, damageable_board, patience
+    from boards.faults import FAULTS, Fault
+
+    logging.getLogger("boards").setLevel(logging.ERROR)  # resets are what this is about
+    results = []
+    for fault in faults or FAULTS:
+        for rate in rates:
+            campaign = Campaign(cast("Fault", fault), rate, choices["inferences"], choices["seed"], patience(target))
+            with progress_bar(f"{fault} at {rate:g} a byte") as tell:
+                results.append(campaign.run(damageable_board(target), target=target, on_progress=tell))
+    columns = (
+        "fault",
+        "rate",
+        "right",
+        "errors",
+        "wrong",
+        "executed_twice",
+        "lost",
+        "injected",
+        "retries",
+        "slowest_s",
+    )
+    table = Table(*columns, box=None, pad_edge=False)
+    documents = [result.as_document() for result in results]
+    for document in documents:
+        table.add_row(*[_cell(document[column]) for column in columns])
+    return Answer(documents, table, 0 if all(result.passed for result in results) else 1)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "0"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,59 @@
+"""``hil board serve``: offer a local board to another host until stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from boards.cli.target import open_board
+
+__all__ = ["serve_command"]
+
+
+@click.command("serve", short_help="Offer a local board to another host.")
+@click.argument("target")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="File with a shared secret.")
+@click.option("--ca", type=click.Path(exists=True, path_type=Path), help="Authority of both certificates (PEM).")
+@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="Ours (PEM).")
+@click.option("--key", type=click.Path(exists=True, path_type=Path), help="Its private key (PEM).")
+@click.option("--seconds", type=float, help="Stop after so long; by default serve until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def serve_command(
+    target: str, host: str, port: int, seconds: float | None, *, as_json: bool, **files: Path | None
+) -> None:
+    """Serve TARGET over TCP to one host at a time, as tcp://HOST:PORT; prints the address and goes on until stopped.
+
+    Anything but this machine's own address needs a token or TLS files on both ends.
+    """
+    from boards.security import Security
+    from boards.server import BoardServer
+
+    backend = open_board(target)
+    with (
+        _stopped_by_signals(),
+        BoardServer(backend.open(), host=host, port=port, security=Security(**files)) as server,
+    ):
+        address = "tcp://{}:{}".format(*server.address)
+        document = {"address": address, "target": backend.name}
+        click.echo(json.dumps(document) if as_json else f"{backend.name} is served at {address}")
+        try:
+            server.wait(seconds)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let a termination end the server the way an interrupt does, so that no emulator is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,7 @@
+# QEMU machine mps2-an386.
+CROSS   := arm-none-eabi-
+PORT    := port/cortexm.c port/cmsdk.c src/memory.c
+SCRIPT  := ld/mps2.ld
+MACHINE := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft
+DEFINES := -DHIL_NAME='"cortex-m4 on mps2-an386"' -DHIL_UART=0x40004000u -DHIL_UART_RX_INTERRUPT=0u \
+           -DHIL_TICK_NUMERATOR=40u -DHIL_TICK_DENOMINATOR=1u -DHIL_TICK_KIND=HIL_COUNT_INSTRUCTIONS

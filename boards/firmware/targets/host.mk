@@ -1,0 +1,4 @@
+# This machine: the same sources as a process.
+CROSS   :=
+PORT    := port/host.c
+DEFINES := -DHIL_NAME='"host process"'
