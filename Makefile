@@ -22,23 +22,28 @@ check: $(VENV)/.check
 bench: $(VENV)/.bench
 	$(BIN)/hil bench
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
+firmware:
+	$(MAKE) --no-print-directory -C boards/firmware all OUT=$(CURDIR)/build/firmware
 
-$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+# a stamp and not bin/python, so that an interrupted set-up starts again
+$(VENV)/.base:
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
+	touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable '.[test]'
 	touch $@ $(VENV)/.demo
 
-$(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable '.[test,check]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
-$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable '.[test,bench]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
