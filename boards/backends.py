@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar, cast, get_args
 
 from boards.board import Board
-from boards.driver import BoardBackend, DriverSettings, Recovery
+from boards.board_session import DriverSettings, Recovery
+from boards.driver import BoardBackend
 from boards.firmware import missing_tools
 from boards.host import HostBoard
 from boards.link import RetryPolicy

@@ -187,7 +187,7 @@ class _Wire:
         self._connect = connect
         self._transport: Transport | None = None
         self._decoder = FrameDecoder()
-        self._closed = False
+        self.closed = False
 
     def write(self, data: bytes, *, timeout_s: float) -> None:
         logger.debug("to board   %s", data.hex())
@@ -207,11 +207,11 @@ class _Wire:
         self._decoder = FrameDecoder()
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         self.drop()
 
     def _ready(self) -> Transport:
-        if self._closed:
+        if self.closed:
             message = "the link is closed; make a new one"
             raise TargetUnavailableError(message)
         if self._transport is None:
@@ -312,6 +312,8 @@ class _Exchange:
         raise RefusedError(message, status=answer.status)
 
     def _reconnect(self, error: TargetUnavailableError) -> None:
+        if self._wire.closed:
+            raise error
         self._wire.drop()
         self._reconnects += 1
         if self._reconnects > self._policy.reconnects or time.monotonic() > self._deadline:

@@ -17,9 +17,17 @@ RISCV = ("qemu-system-riscv32", "riscv64-unknown-elf-gcc", "make")
 NETWORK = random_network((40, 24, 16), rng=stream(1, "qemu"))
 
 
-class OnEmulatedCore(BackendTests):
+class OnEmulatedCore:
+    """What is asked of every core; two of them go through the whole suite of backends."""
+
     windows = 2
     cpu = ""
+
+    def test_dense_network_is_exact_in_every_layer(self):
+        features, times = random_features(NETWORK, 2, rng=stream(9, "qemu")), np.arange(2)
+        with self.backend().program(NETWORK, seed=0) as session:
+            answer = session.infer(features, t_us=times, trace=True)
+        assert divergence_from_reference(NETWORK, features, answer, t_us=times) is None
 
     def backend(self):
         return open_target(f"qemu:{self.cpu}")
@@ -49,7 +57,7 @@ class TestCortexM3(OnEmulatedCore):
 
 
 @pytest.mark.tool(*ARM)
-class TestCortexM4(OnEmulatedCore):
+class TestCortexM4(OnEmulatedCore, BackendTests):
     cpu = "cortex-m4"
 
 
@@ -69,7 +77,7 @@ class TestCortexM55(OnEmulatedCore):
 
 
 @pytest.mark.tool(*RISCV)
-class TestRiscV32(OnEmulatedCore):
+class TestRiscV32(OnEmulatedCore, BackendTests):
     cpu = "riscv32"
 
 

@@ -1,4 +1,4 @@
-/* Hart 0 gets a stack and a clean .bss; the others, if any, sleep. */
+/* The first core gets a stack and a clean .bss; the others, if any, sleep. */
 
     .section .start, "ax"
     .globl hil_start
