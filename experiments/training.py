@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.augmentation import EventTable, encode_table
 from experiments.datasets import LabelledRecordings, class_indices, features_of, load_dataset
+from experiments.hardware import substrate_of
 from experiments.scenes import emulate
 from experiments.scoring import Score, score_network
 from experiments.splits import held_out_split
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quant.encoder import Encoder
     from quant.measuring import Labelled
     from quant.recipe import Recipe
+    from quant.substrates import Substrate
     from quant.training import Epoch, Training
 
 __all__ = ["Run", "Trained", "train"]
@@ -195,11 +197,24 @@ class _Lesson:
         d_out = self.captions.vectors.shape[1]
         blank = training.new_encoder(recipe, d_out, shape, seed=config.seed)
         going = training.Training(
-            recipe, self.captions, blank, seed=config.seed, teacher=teacher, device=config.device, about=repr(config)
+            recipe,
+            self.captions,
+            blank,
+            seed=config.seed,
+            teacher=teacher,
+            substrate=self._substrate(recipe),
+            device=config.device,
+            about=repr(config),
         )
         keep = self._resumed(going)
         encoder = training.train(source, validation, going, on_epoch=keep, on_progress=self._progress)
         return encoder, tuple(going.history)
+
+    def _substrate(self, recipe: Recipe) -> Substrate | None:
+        hardware = self.config.hardware
+        if not hardware.target or recipe.precision == "float":
+            return None
+        return substrate_of(hardware.target, seed=self.config.seed, redraw_every=hardware.redraw_every)
 
     def _resumed(self, going: Training) -> Callable[[Epoch, Training], None] | None:
         """Go on from the checkpoint there is, and return what keeps the next ones."""

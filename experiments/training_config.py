@@ -12,7 +12,15 @@ from hil.network import FeatureSpec
 from quant import captions as caption_files
 from quant.recipe import Recipe
 
-__all__ = ["CONFIGS", "CaptionChoice", "DataChoice", "TrainingConfig", "load_config", "recompute_captions"]
+__all__ = [
+    "CONFIGS",
+    "CaptionChoice",
+    "DataChoice",
+    "HardwareChoice",
+    "TrainingConfig",
+    "load_config",
+    "recompute_captions",
+]
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -61,6 +69,19 @@ class DataChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class HardwareChoice:
+    """Which target is played in the forward pass.
+
+    Attributes:
+        target: A crossbar such as ``crossbar:rram_wan2022?wires=1``; empty for none.
+        redraw_every: Forward passes between two draws of a layer's cells.
+    """
+
+    target: str = ""
+    redraw_every: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """One training run.
 
@@ -72,6 +93,7 @@ class TrainingConfig:
         data: What it learns from.
         recipe: How.
         augmentation: How recordings are varied.
+        hardware: Which target it learns to live with.
         seed: Decides every random number.
         threads: Of torch; results depend on it in the last bits.
         device: ``cpu``, or a torch device such as ``cuda``, where repeated runs may differ in the last bits.
@@ -85,6 +107,7 @@ class TrainingConfig:
     data: DataChoice
     recipe: Recipe
     augmentation: Augmentation = field(default_factory=Augmentation)
+    hardware: HardwareChoice = HardwareChoice()
     seed: int = 0
     threads: int = 1
     device: str = "cpu"

@@ -56,6 +56,7 @@ class Recipe:
         pull: Weight of the cosine distance to the own caption beside the softmax.
         precision: ``ternary``, or ``float`` for the twin that states what ternary weights cost.
         weight_noise: Standard deviation of Gaussian noise on the codes in every forward pass, in units of a code.
+        substrate_from: Share of the epochs after which noise, or the target, comes into the forward pass.
         teacher_weight: Weight of the distance to a float teacher's embedding; 0 trains without teacher.
         teacher_layers: Hidden layers of the teacher; none gives the float twin, of the same layers.
         patience: Stop when the cosine on validation windows has not risen for so many epochs, and keep the best;
@@ -73,6 +74,7 @@ class Recipe:
     pull: float = 1.0
     precision: Precision = "ternary"
     weight_noise: float = 0.0
+    substrate_from: float = 0.0
     teacher_weight: float = 0.0
     teacher_layers: tuple[LayerPlan, ...] = ()
     patience: int = 0

@@ -24,6 +24,10 @@ class Substrate(Protocol):
         """How many inputs share a converter; None where sums are exact."""
         ...
 
+    def begin(self, epoch: int) -> None:
+        """Start an epoch: what is drawn from here on depends on its number, not on what was drawn before."""
+        ...
+
     def cells(self, layer: int, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what (channels, fan_in) codes become, and the share of a code's current that arrives, or None for 1.
 
@@ -50,6 +54,9 @@ class GaussianCells:
     def inputs_per_tile(self) -> int | None:
         """None: sums are exact."""
         return None
+
+    def begin(self, epoch: int) -> None:
+        """Do nothing: the training seeds torch's generator for every epoch."""
 
     def cells(self, layer: int, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return codes with noise of torch's generator."""

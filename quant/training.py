@@ -25,7 +25,7 @@ from hil.types import Int64Array
 from quant.encoder import Encoder
 from quant.measuring import Labelled, reestimate_norms, score
 from quant.recipe import Recipe
-from quant.substrates import GaussianCells
+from quant.substrates import GaussianCells, Substrate
 
 __all__ = ["Epoch", "OnEpoch", "Training", "Windows", "learning_rate", "new_encoder", "reproducible", "train"]
 
@@ -111,6 +111,7 @@ class Training:
         optimiser: AdamW; weight decay on latent weights only.
         done: Epochs finished.
         history: What each did.
+        substrate: What plays the target in the forward pass: weight noise where the recipe asks for it.
         best: The encoder's state after its best epoch, where the recipe stops early.
         about: Whatever else decides the result, so that a checkpoint of another run is refused.
     """
@@ -123,13 +124,13 @@ class Training:
         *,
         seed: int,
         teacher: Encoder | None = None,
+        substrate: Substrate | None = None,
         device: str = "cpu",
         about: str = "",
     ) -> None:
         self.recipe, self.seed, self.device, self.teacher, self.about = recipe, seed, device, teacher, about
         self.encoder = encoder.to(device)
-        if recipe.weight_noise:
-            self.encoder.place(GaussianCells(recipe.weight_noise))
+        self.substrate = GaussianCells(recipe.weight_noise) if recipe.weight_noise else substrate
         self.captions = torch.tensor(captions.vectors, device=device)
         self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
         self.done = 0
@@ -163,6 +164,7 @@ class Training:
     def run_epoch(self, windows: Windows, validation: Labelled | None) -> Epoch:
         """Learn from one epoch's windows and return what came of it."""
         _seed_torch(self.seed, "epoch", self.done)
+        self._place()
         before = self._codes()
         data = windows.epoch(self.done)
         order = stream(self.seed, "training", "order", self.done).permutation(len(data.labels))
@@ -178,6 +180,12 @@ class Training:
         if self.recipe.patience and self._best_epoch == epoch.index:
             self.best = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
         return epoch
+
+    def _place(self) -> None:
+        placed = self.substrate if self.done >= self.recipe.substrate_from * self.recipe.epochs else None
+        if placed is not None:
+            placed.begin(self.done)
+        self.encoder.place(placed)
 
     def _step(self, data: Labelled, rows: Int64Array, epoch: float) -> float:
         progress = epoch / self.recipe.epochs

@@ -21,6 +21,9 @@ class Stretched:
     def __init__(self, inputs_per_tile: int | None = None) -> None:
         self.inputs_per_tile = inputs_per_tile
 
+    def begin(self, epoch: int) -> None:
+        """Remember nothing."""
+
     def cells(self, layer: int, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return 2 * codes + 0.25, torch.full_like(codes, 0.5)
 
