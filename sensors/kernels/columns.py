@@ -1,4 +1,4 @@
-"""What kernels share: bounds checks, memories of when each pixel last fired, and how a batch is divided."""
+"""What kernels share: bounds checks, how a batch is divided, and how events are picked out of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from hil.errors import InvalidValueError
 from hil.network import LastWindow
-from hil.types import EventBatch, Geometry, Int64Array
+from hil.types import BoolArray, EventBatch, Geometry, Int64Array, UInt16Array
+from sensors.kernels.compiling import compiled
 
-__all__ = ["NEVER", "check_inside", "count_borders", "last_times", "refuse_huge", "time_borders"]
+__all__ = ["check_inside", "count_borders", "refuse_huge", "select", "time_borders"]
 
-NEVER = -(2**62)  # far before any recording, and far enough from the end of int64 that differences fit
 MOST_VALUES = 2**31
 
 
@@ -24,11 +24,6 @@ def check_inside(events: EventBatch, geometry: Geometry) -> None:
     if x >= geometry.width or y >= geometry.height:
         message = f"events must lie on the {geometry.width}x{geometry.height} sensor, but one is at x {x} or y {y}"
         raise InvalidValueError(message)
-
-
-def last_times(geometry: Geometry, *, border: int = 1) -> Int64Array:
-    """Return the memory of a filter: (height + 2 border, width + 2 border) int64 microseconds, nothing seen yet."""
-    return np.full((geometry.height + 2 * border, geometry.width + 2 * border), NEVER, dtype=np.int64)
 
 
 def refuse_huge(n_values: int) -> None:
@@ -80,3 +75,21 @@ def _divided(total: int, part: int, last: LastWindow) -> int:
         raise InvalidValueError(message)
     kept = rest > 0 and (last == "keep" or (last == "half" and 2 * rest >= part))
     return whole + kept
+
+
+def select(events: EventBatch, keep: BoolArray) -> EventBatch:
+    """Return the events where the (n_events,) mask is True, in one pass: several times faster than indexing."""
+    return EventBatch.unchecked(*_compact(events.t, events.x, events.y, events.p, keep))
+
+
+@compiled
+def _compact(
+    t: Int64Array, x: UInt16Array, y: UInt16Array, p: BoolArray, keep: BoolArray
+) -> tuple[Int64Array, UInt16Array, UInt16Array, BoolArray]:
+    kept_t, kept_x = np.empty(len(t), np.int64), np.empty(len(t), np.uint16)
+    kept_y, kept_p = np.empty(len(t), np.uint16), np.empty(len(t), np.bool_)
+    n = np.uint64(0)
+    for i in range(len(t)):  # every event is written; only a kept one moves on: no branch to mispredict
+        kept_t[n], kept_x[n], kept_y[n], kept_p[n] = t[i], x[i], y[i], p[i]
+        n += np.uint64(keep[i])
+    return kept_t[:n], kept_x[:n], kept_y[:n], kept_p[:n]

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hil.errors import InvalidValueError
-from hil.types import BoolArray, EventBatch, Geometry, Int64Array, UInt16Array
-from sensors.kernels.columns import NEVER, check_inside, last_times
+from hil.types import BoolArray, EventBatch, Geometry, Int32Array, Int64Array, UInt16Array
+from sensors.kernels.columns import check_inside, select
 from sensors.kernels.compiling import compiled
+from sensors.kernels.memory import LONGEST_US, PixelTimes, last_times
 
 __all__ = ["Neighbours", "denoise", "drop_pixel", "identify_hot_pixel", "keep_polarity", "refractory_period"]
 
@@ -23,7 +24,7 @@ def denoise(
     *,
     filter_time_us: int = 10_000,
     neighbours: Neighbours = 8,
-    memory: Int64Array | None = None,
+    memory: PixelTimes | None = None,
 ) -> EventBatch:
     """Keep events that a neighbouring pixel supports: one that fired less than ``filter_time_us`` before.
 
@@ -40,15 +41,20 @@ def denoise(
         memory: From ``last_times``, to go on where the last batch ended; updated in place.
 
     Raises:
-        InvalidValueError: An event lies outside, the time is negative, or the memory has another shape.
+        InvalidValueError: An event lies outside, the time is negative or above 9 minutes, or the memory is of another
+            sensor.
     """
-    seen = _memory(events, geometry, memory, filter_time_us)
+    support = _memory(events, geometry, memory, filter_time_us)
     if neighbours not in (4, 8):
         message = f"a pixel has 4 or 8 neighbours, but got {neighbours}"
         raise InvalidValueError(message)
     keep = np.empty(len(events), np.bool_)
-    _supported(events.t, events.x, events.y, filter_time_us, neighbours, seen, keep)
-    return events.select(keep)
+    done = 0
+    for part in support.parts(events):
+        kept = keep[done : done + len(part)]
+        _supported(part.t, part.x, part.y, filter_time_us, neighbours, support.base_us, support.times_us, kept)
+        done += len(part)
+    return select(events, keep)
 
 
 @compiled
@@ -58,22 +64,29 @@ def _supported(
     y: UInt16Array,
     filter_time_us: int,
     neighbours: int,
-    memory: Int64Array,
+    base_us: Int64Array,
+    support: Int32Array,
     keep: BoolArray,
 ) -> None:
+    """Let each event write its time into its neighbours: stores wait for nothing, loads of nine cells would.
+
+    Indices are unsigned, so that numba does not look for negative ones.
+    """
+    pitch, one, two = np.uint64(support.shape[1]), np.uint64(1), np.uint64(2)
+    cells = support.ravel()
     for i in range(len(t)):
-        column, row, since = np.intp(x[i]) + 1, np.intp(y[i]) + 1, t[i] - filter_time_us
-        newest = max(memory[row - 1, column], memory[row + 1, column], memory[row, column - 1], memory[row, column + 1])
+        top = np.uint64(y[i]) * pitch + np.uint64(x[i])
+        middle = top + pitch
+        bottom = middle + pitch
+        now = np.int32(t[i] - base_us[0])
+        keep[i] = cells[middle + one] > now - filter_time_us
+        cells[top + one] = cells[middle] = cells[middle + two] = cells[bottom + one] = now
         if neighbours == 8:
-            upper = max(memory[row - 1, column - 1], memory[row - 1, column + 1])
-            lower = max(memory[row + 1, column - 1], memory[row + 1, column + 1])
-            newest = max(newest, upper, lower)
-        keep[i] = newest > since
-        memory[row, column] = t[i]
+            cells[top] = cells[top + two] = cells[bottom] = cells[bottom + two] = now
 
 
 def refractory_period(
-    events: EventBatch, geometry: Geometry, *, refractory_us: int, memory: Int64Array | None = None
+    events: EventBatch, geometry: Geometry, *, refractory_us: int, memory: PixelTimes | None = None
 ) -> EventBatch:
     """Keep an event when its pixel's last *kept* event is more than ``refractory_us`` ago, as in a pixel's circuit.
 
@@ -88,35 +101,46 @@ def refractory_period(
         memory: From ``last_times``, to go on where the last batch ended; updated in place.
 
     Raises:
-        InvalidValueError: An event lies outside, the time is negative, or the memory has another shape.
+        InvalidValueError: An event lies outside, the time is negative or above 9 minutes, or the memory is of another
+            sensor.
     """
     rested = _memory(events, geometry, memory, refractory_us)
     keep = np.empty(len(events), np.bool_)
-    _rested(events.t, events.x, events.y, refractory_us, rested, keep)
-    return events.select(keep)
+    done = 0
+    for part in rested.parts(events):
+        _rested(part.t, part.x, part.y, refractory_us, rested.base_us, rested.times_us, keep[done : done + len(part)])
+        done += len(part)
+    return select(events, keep)
 
 
 @compiled
 def _rested(
-    t: Int64Array, x: UInt16Array, y: UInt16Array, refractory_us: int, memory: Int64Array, keep: BoolArray
+    t: Int64Array,
+    x: UInt16Array,
+    y: UInt16Array,
+    refractory_us: int,
+    base_us: Int64Array,
+    fired: Int32Array,
+    keep: BoolArray,
 ) -> None:
+    pitch, one = np.uint64(fired.shape[1]), np.uint64(1)
+    cells = fired.ravel()
     for i in range(len(t)):
-        column, row = np.intp(x[i]) + 1, np.intp(y[i]) + 1
-        keep[i] = t[i] - memory[row, column] > refractory_us
-        if keep[i]:
-            memory[row, column] = t[i]
+        cell = np.uint64(y[i]) * pitch + pitch + np.uint64(x[i]) + one
+        now = np.int32(t[i] - base_us[0])
+        kept = now - cells[cell] > refractory_us
+        keep[i] = kept
+        cells[cell] = now if kept else cells[cell]
 
 
-def _memory(events: EventBatch, geometry: Geometry, memory: Int64Array | None, time_us: int) -> Int64Array:
+def _memory(events: EventBatch, geometry: Geometry, memory: PixelTimes | None, time_us: int) -> PixelTimes:
     check_inside(events, geometry)
-    if not 0 <= time_us < -NEVER:
-        message = f"a filter's time must be zero or positive, but is {time_us} us"
+    if not 0 <= time_us <= LONGEST_US:
+        message = f"a filter's time must be between 0 and {LONGEST_US} us, but is {time_us} us"
         raise InvalidValueError(message)
-    seen = last_times(geometry) if memory is None else memory
-    if seen.shape != (geometry.height + 2, geometry.width + 2) or seen.dtype != np.int64:
-        message = f"memory must come from last_times for this sensor, but is {seen.dtype} {seen.shape}"
-        raise InvalidValueError(message)
-    return seen
+    times = memory or last_times(geometry)
+    times.check(geometry.height + 2, geometry.width + 2)
+    return times
 
 
 def identify_hot_pixel(
@@ -149,9 +173,9 @@ def drop_pixel(events: EventBatch, geometry: Geometry, coordinates: npt.ArrayLik
         raise InvalidValueError(message)
     alive = np.ones((geometry.height, geometry.width), np.bool_)
     alive[pixels[:, 1], pixels[:, 0]] = False
-    return events.select(alive[events.y, events.x])
+    return select(events, alive[events.y, events.x])
 
 
 def keep_polarity(events: EventBatch, *, on: bool) -> EventBatch:
     """Return the ON events, or the OFF events."""
-    return events.select(events.p if on else ~events.p)
+    return select(events, events.p if on else ~events.p)

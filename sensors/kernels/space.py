@@ -6,7 +6,7 @@ import numpy as np
 
 from hil.errors import InvalidValueError
 from hil.types import EventBatch, Geometry
-from sensors.kernels.columns import check_inside
+from sensors.kernels.columns import check_inside, select
 
 __all__ = ["centre_crop", "crop", "downsample", "flip_lr", "flip_polarity", "flip_ud", "region_of_interest"]
 
@@ -21,7 +21,7 @@ def region_of_interest(events: EventBatch, *, left: int, top: int, width: int, h
         message = f"a region must have a size and begin on the sensor, but got {width}x{height} at {left}, {top}"
         raise InvalidValueError(message)
     across = (events.x >= left) & (events.x < left + width)
-    return events.select(across & (events.y >= top) & (events.y < top + height))
+    return select(events, across & (events.y >= top) & (events.y < top + height))
 
 
 def crop(

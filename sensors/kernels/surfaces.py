@@ -10,20 +10,16 @@ import numpy as np
 from hil.errors import InvalidValueError
 from hil.network import LastWindow
 from hil.types import BoolArray, EventBatch, Float32Array, Float64Array, Geometry, Int32Array, Int64Array, UInt16Array
-from sensors.kernels.columns import NEVER, check_inside, time_borders
+from sensors.kernels.columns import check_inside, time_borders
 from sensors.kernels.compiling import compiled
+from sensors.kernels.memory import SPAN_US, PixelTimes, surface_memory
 
 __all__ = ["Decay", "surface_memory", "to_averaged_timesurface", "to_timesurface"]
 
 Decay: TypeAlias = Literal["exp", "lin"]
 
-SMALLEST_EXPONENT = 126  # of a normal float32, base 2
+SMALLEST_EXPONENT = 125  # base 2; one less makes subnormal numbers, which are a hundred times slower
 LINEAR_SPAN = 3  # a linear surface reaches zero after three time constants, as Tonic's
-
-
-def surface_memory(geometry: Geometry) -> Int64Array:
-    """Return the memory of a time surface: (2, height, width) int64 microseconds, nothing seen yet."""
-    return np.full((2, geometry.height, geometry.width), NEVER, dtype=np.int64)
 
 
 def to_timesurface(
@@ -34,13 +30,13 @@ def to_timesurface(
     tau_us: float,
     decay: Decay = "exp",
     last: LastWindow = "half",
-    memory: Int64Array | None = None,
+    memory: PixelTimes | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
     """Return, at the end of every ``dt_us``, how recently each pixel fired: 1 now, fading towards 0.
 
     ``exp`` is ``exp(-age / tau)`` (Lagorce et al., "HOTS", IEEE TPAMI 2017), as ``tonic.transforms.ToTimesurface``;
-    ``lin`` is ``max(0, 1 - age / (3 tau))``. Exponentials are within 2e-7 of exact, and 0 below 1.2e-38.
+    ``lin`` is ``max(0, 1 - age / (3 tau))``. Exponentials are within 2e-7 of exact, and 0 below 2.4e-38.
 
     Args:
         events: In time order.
@@ -56,103 +52,98 @@ def to_timesurface(
         (n_surfaces, 2, height, width) float32, OFF first.
 
     Raises:
-        InvalidValueError: An event lies outside, a time is not positive, or an array has another shape.
+        InvalidValueError: An event lies outside, a time is not positive or too long (``exp`` 12 s, ``lin`` 6 minutes),
+            or an array has another shape.
     """
     check_inside(events, geometry)
-    if not (tau_us > 0 and math.isfinite(tau_us)) or decay not in ("exp", "lin"):
-        message = f"a surface fades exp or lin with a positive time constant, but got {decay!r} and {tau_us} us"
+    far_us = _reach_us(tau_us, decay)
+    if not 1 <= dt_us <= SPAN_US:
+        message = f"surfaces must be 1 us to {SPAN_US} us apart, but got {dt_us} us"
         raise InvalidValueError(message)
     borders = time_borders(events, dt_us, last, values_per_window=2 * geometry.height * geometry.width)
-    seen = surface_memory(geometry) if memory is None else memory
-    shape = (len(borders) - 1, *seen.shape)
-    surfaces = np.empty(shape, np.float32) if out is None else out[: shape[0]]
-    if seen.shape != (2, geometry.height, geometry.width) or surfaces.shape != shape or surfaces.dtype != np.float32:
-        message = f"memory and out must fit {shape}, but are {seen.shape} and {surfaces.dtype} {surfaces.shape}"
-        raise InvalidValueError(message)
-    _surfaces(events, borders, dt_us, tau_us, decay, seen, surfaces)
+    times = memory or surface_memory(geometry)
+    times.check(2, geometry.height, geometry.width)
+    surfaces = _stack(out, (len(borders) - 1, 2, geometry.height, geometry.width))
+    fade = _fade_exponentially if decay == "exp" else _fade_linearly
+    rate = np.float32(1 / (tau_us * math.log(2)) if decay == "exp" else 1 / (LINEAR_SPAN * tau_us))
+    for k, surface in enumerate(surfaces):
+        part, end_us = events[int(borders[k]) : int(borders[k + 1])], int(events.t[0]) + (k + 1) * dt_us
+        _remember_until(end_us, part, times)
+        fade(times.times_us.ravel(), np.int32(end_us - times.base_us[0]), np.int32(far_us), rate, surface.ravel())
+    _remember_until(int(events.t[-1]) if len(events) else 0, events[int(borders[-1]) :], times)
     return surfaces
 
 
-def _surfaces(
-    events: EventBatch,
-    borders: Int64Array,
-    dt_us: int,
-    tau_us: float,
-    decay: Decay,
-    memory: Int64Array,
-    surfaces: Float32Array,
-) -> None:
-    fade = _fade_exponentially if decay == "exp" else _fade_linearly
-    span_us = tau_us * math.log(2) * SMALLEST_EXPONENT if decay == "exp" else tau_us * LINEAR_SPAN
-    far_us = math.ceil(span_us)
-    shift = max(0, far_us.bit_length() - 31)  # ages are brought to 31 bits; beyond an hour that costs microseconds
-    per_age = (1 << shift) / (tau_us * math.log(2) if decay == "exp" else span_us)
-    ages = np.empty(4096, np.int32)
-    for k in range(len(surfaces)):
-        part = slice(int(borders[k]), int(borders[k + 1]))
-        _remember(events.t[part], events.x[part], events.y[part], events.p[part], memory)
-        end_us = int(events.t[0]) + (k + 1) * dt_us
-        fade(memory.ravel(), end_us, far_us, np.uint64(shift), np.float32(per_age), ages, surfaces[k].ravel())
-    rest = slice(int(borders[-1]), None)
-    _remember(events.t[rest], events.x[rest], events.y[rest], events.p[rest], memory)
+def _reach_us(tau_us: float, decay: Decay) -> int:
+    """Return the age at which a surface is zero."""
+    if decay not in ("exp", "lin"):
+        message = f"a surface fades exp or lin, but got {decay!r}"
+        raise InvalidValueError(message)
+    reach = math.log(2) * SMALLEST_EXPONENT if decay == "exp" else LINEAR_SPAN
+    if not 0 < tau_us * reach <= SPAN_US:
+        message = (
+            f"the time constant of {decay} must be above 0 and at most {SPAN_US / reach:.0f} us, but is {tau_us} us"
+        )
+        raise InvalidValueError(message)
+    return math.ceil(tau_us * reach)
+
+
+def _stack(out: Float32Array | None, shape: tuple[int, int, int, int]) -> Float32Array:
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.dtype != np.float32 or out.shape[1:] != shape[1:] or len(out) < shape[0] or not out.flags.c_contiguous:
+        message = f"out must be contiguous float32 of at least {shape}, but is {out.dtype} {out.shape}"
+        raise InvalidValueError(message)
+    return out[: shape[0]]
+
+
+def _remember_until(end_us: int, events: EventBatch, times: PixelTimes) -> None:
+    """Note the events of at most ``SPAN_US`` that end by ``end_us``, which then fits after the base."""
+    if not 0 <= end_us - int(times.base_us[0]) < SPAN_US:
+        times.move_base(end_us)
+    _remember(events.t, events.x, events.y, events.p, times.base_us, times.times_us)
 
 
 @compiled
-def _remember(t: Int64Array, x: UInt16Array, y: UInt16Array, p: BoolArray, memory: Int64Array) -> None:
+def _remember(
+    t: Int64Array, x: UInt16Array, y: UInt16Array, p: BoolArray, base_us: Int64Array, times: Int32Array
+) -> None:
+    width, plane = np.uint64(times.shape[2]), np.uint64(times.shape[1] * times.shape[2])
+    cells = times.ravel()
     for i in range(len(t)):
-        memory[np.uint8(p[i]), y[i], x[i]] = t[i]
+        cell = np.uint64(p[i]) * plane + np.uint64(y[i]) * width + np.uint64(x[i])
+        cells[cell] = np.int32(t[i] - base_us[0])
 
 
 @compiled
 def _fade_exponentially(
-    memory: Int64Array,
-    end_us: int,
-    far_us: int,
-    shift: np.uint64,
-    per_age: np.float32,
-    ages: Int32Array,
-    out: Float32Array,
+    times: Int32Array, end_us: np.int32, far_us: np.int32, rate: np.float32, out: Float32Array
 ) -> None:
-    """Write ``exp(-age / tau)`` as ``2**n * 2**r``; two loops per block, so that each becomes SIMD code.
+    """Write ``exp(-age / tau)`` as ``2**n * 2**r``, every value in 32 bits so that the loop becomes SIMD code.
 
-    ``2**r`` for ``|r| <= 1/2`` is a degree-6 minimax polynomial, as in Cephes' ``exp2f`` (Moshier, 1989).
+    ``2**r`` for ``|r| <= 1/2`` is a degree-6 polynomial fitted for least relative error (2e-9) with value 1 at 0.
     """
-    far = np.int32(np.uint64(far_us) >> shift)
-    for start in range(0, len(memory), len(ages)):
-        n = min(len(ages), len(memory) - start)
-        for i in range(n):
-            ages[i] = np.int32(np.uint64(min(end_us - memory[start + i], far_us)) >> shift)
-        for i in range(n):
-            exponent = np.float32(ages[i]) * -per_age
-            whole = np.int32(exponent - np.float32(0.5))
-            rest = exponent - np.float32(whole)
-            power = np.float32(1.535336188319500e-4)
-            power = power * rest + np.float32(1.339887440266574e-3)
-            power = power * rest + np.float32(9.618437357674640e-3)
-            power = power * rest + np.float32(5.550332471162809e-2)
-            power = power * rest + np.float32(2.402264791363012e-1)
-            power = power * rest + np.float32(6.931472028550421e-1)
-            power = power * rest + np.float32(1.0)
-            scale = np.int32((whole + 127) << 23).view(np.float32)
-            out[start + i] = power * scale if ages[i] < far else np.float32(0)
+    for i in range(len(times)):
+        age = np.int32(min(np.int32(end_us - times[i]), far_us))
+        exponent = np.float32(age) * -rate
+        whole = np.int32(exponent - np.float32(0.5))
+        rest = exponent - np.float32(whole)
+        power = np.float32(1.537070482e-04)
+        power = power * rest + np.float32(1.339984829e-03)
+        power = power * rest + np.float32(9.618373251e-03)
+        power = power * rest + np.float32(5.550329035e-02)
+        power = power * rest + np.float32(2.402264846e-01)
+        power = power * rest + np.float32(6.931472056e-01)
+        power = power * rest + np.float32(1.0)
+        scale = np.int32(np.int32(whole + np.int32(127)) << np.int32(23)).view(np.float32)  # type: ignore[attr-defined,unused-ignore]
+        out[i] = power * scale if age < far_us else np.float32(0)
 
 
 @compiled
-def _fade_linearly(
-    memory: Int64Array,
-    end_us: int,
-    far_us: int,
-    shift: np.uint64,
-    per_age: np.float32,
-    ages: Int32Array,
-    out: Float32Array,
-) -> None:
-    for start in range(0, len(memory), len(ages)):
-        n = min(len(ages), len(memory) - start)
-        for i in range(n):
-            ages[i] = np.int32(np.uint64(min(end_us - memory[start + i], far_us)) >> shift)
-        for i in range(n):
-            out[start + i] = max(np.float32(0), np.float32(1) - np.float32(ages[i]) * per_age)
+def _fade_linearly(times: Int32Array, end_us: np.int32, far_us: np.int32, rate: np.float32, out: Float32Array) -> None:
+    for i in range(len(times)):
+        age = np.int32(min(np.int32(end_us - times[i]), far_us))
+        out[i] = max(np.float32(0), np.float32(1) - np.float32(age) * rate)
 
 
 def to_averaged_timesurface(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hil.errors import InvalidValueError
 from hil.types import EventBatch, Geometry
-from sensors.kernels.columns import last_times
 from sensors.kernels.filters import denoise, drop_pixel, identify_hot_pixel, keep_polarity, refractory_period
+from sensors.kernels.memory import last_times, surface_memory
 from sensors.structured import from_structured, to_tonic
 
 
@@ -130,11 +130,11 @@ def test_polarity_equals_dv_processing(make_events, dv, to_store):
 
 def test_filters_refuse_impossible_settings(make_events, geometry):
     events = make_events(5, 10)
-    with pytest.raises(InvalidValueError, match="zero or positive"):
+    with pytest.raises(InvalidValueError, match="between 0 and"):
         denoise(events, geometry, filter_time_us=-1)
     with pytest.raises(InvalidValueError, match="4 or 8"):
         denoise(events, geometry, neighbours=6)
-    with pytest.raises(InvalidValueError, match="last_times"):
-        refractory_period(events, geometry, refractory_us=5, memory=np.zeros((18, 24), np.int64))
+    with pytest.raises(InvalidValueError, match="of shape"):
+        refractory_period(events, geometry, refractory_us=5, memory=surface_memory(geometry))
     with pytest.raises(InvalidValueError, match="24x18 sensor"):
         drop_pixel(events, geometry, [(24, 0)])

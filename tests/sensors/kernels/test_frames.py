@@ -71,6 +71,15 @@ def test_to_frame_cuts_the_stream_as_the_windows_do(times_us, size, last):
     assert to_frame(events, geometry, event_count=size, last=last).sum((1, 2, 3)).tolist() == by_count
 
 
+def test_to_frame_with_merged_polarities_and_bytes_is_the_sum_of_both(make_events, geometry):
+    events = make_events(5_000, 5_000)
+    split = to_frame(events, geometry, time_window_us=500)
+    merged = to_frame(events, geometry, time_window_us=500, merge_polarities=True, dtype=np.uint8)
+    assert merged.dtype == np.uint8
+    assert np.array_equal(merged[:, 0], split.sum(1))
+    assert to_frame(one_pixel([0] * 300), Geometry(1, 1), n_event_bins=1, dtype=np.uint8).max() == 255
+
+
 def test_to_frame_into_a_given_array_equals_a_fresh_one(make_events, geometry):
     events = make_events(300, 5_000)
     fresh = to_frame(events, geometry, time_window_us=500)
@@ -90,6 +99,8 @@ def test_to_frame_refuses_what_it_cannot_do(make_events, geometry):
         to_frame(events, Geometry(4, 4), n_time_bins=2)
     with pytest.raises(InvalidValueError, match="out must be"):
         to_frame(events, geometry, n_time_bins=2, out=np.zeros((1, 2, 18, 24), np.int16))
+    with pytest.raises(InvalidValueError, match="int16 or uint8"):
+        to_frame(events, geometry, n_time_bins=2, dtype=np.float32)
     with pytest.raises(InvalidValueError, match="cut the stream"):
         to_frame(one_pixel([0, 2**55]), Geometry(1, 1), time_window_us=1)
     with pytest.raises(InvalidValueError, match="at least 1"):

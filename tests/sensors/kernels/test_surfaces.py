@@ -5,7 +5,8 @@ import pytest
 
 from hil.errors import InvalidValueError
 from hil.types import EventBatch, Geometry
-from sensors.kernels.surfaces import surface_memory, to_averaged_timesurface, to_timesurface
+from sensors.kernels.memory import surface_memory
+from sensors.kernels.surfaces import to_averaged_timesurface, to_timesurface
 from sensors.structured import to_tonic
 
 
@@ -31,13 +32,13 @@ def test_exponential_surface_stays_within_its_stated_error_over_its_whole_range(
     span_us = int(times_us[-1] - times_us[0]) + 1
     surface = to_timesurface(events, geometry, dt_us=span_us, tau_us=100_000)[0, 1, 0]
     exact = np.exp((times_us - times_us[0] - span_us) / 100_000)
-    normal = exact > 1.3e-38
+    normal = exact > 2.4e-38
     assert np.abs(surface - exact).max() < 2e-7
     assert np.abs(surface[normal] / exact[normal] - 1).max() < 6e-6
-    assert (surface[exact < 1.1e-38] == 0).all()
+    assert (surface[exact < 2.3e-38] == 0).all()
 
 
-@pytest.mark.parametrize("tau_us", [0.5, 3e4, 1e12])
+@pytest.mark.parametrize("tau_us", [0.5, 3e4, 1.2e7])
 @pytest.mark.parametrize("decay", ["exp", "lin"])
 def test_surface_equals_its_formula_for_short_and_very_long_constants(make_events, geometry, tau_us, decay):
     events = make_events(300, 10_000)
@@ -68,7 +69,9 @@ def test_surface_into_a_given_array_equals_a_fresh_one(make_events, geometry):
     assert np.array_equal(reused, to_timesurface(events, geometry, dt_us=500, tau_us=900))
 
 
-@pytest.mark.parametrize("wrong", [{"tau_us": 0}, {"tau_us": np.inf}, {"dt_us": 0}, {"decay": "cubic"}])
+@pytest.mark.parametrize(
+    "wrong", [{"tau_us": 0}, {"tau_us": 2e7}, {"tau_us": np.inf}, {"dt_us": 0}, {"decay": "cubic"}]
+)
 def test_surface_refuses_impossible_settings(make_events, geometry, wrong):
     with pytest.raises(InvalidValueError):
         to_timesurface(make_events(5, 10), geometry, **({"dt_us": 10, "tau_us": 10} | wrong))
