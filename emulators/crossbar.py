@@ -106,9 +106,9 @@ class CrossbarSession:
         counters = {
             "adc_conversions": float(tally.conversions),
             "adc_clip_rate": rate,
-            "arrays": float(sum(engine.tiling.arrays for engine in self.engines)),
-            "cells": float(sum(engine.tiling.cells for engine in self.engines)),
-            "cells_rewritten": float(sum(engine.wear.rewrites for engine in self.engines)),
+            "arrays_total": float(sum(engine.tiling.arrays for engine in self.engines)),
+            "cells_total": float(sum(engine.tiling.cells for engine in self.engines)),
+            "cells_rewritten_total": float(sum(engine.wear.rewrites for engine in self.engines)),
         }
         source = provenance(self.network, substrate=self.name, seed=str(self.seed))
         if not self.config.costed:

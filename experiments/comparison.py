@@ -81,8 +81,8 @@ class Config:
         words += [word for target in self.targets for word in ("--target", target)]
         words += ["--reference", self.reference, "--seed", str(self.seed)]
         words += [word for requirement in self.requirements for word in ("--require", requirement)]
-        words += ["--codec", settings.codec, "--loss", f"{settings.loss:g}"]
-        words += [] if settings.gate_threshold is None else ["--threshold", f"{settings.gate_threshold:g}"]
+        words += ["--codec", settings.codec, "--loss", repr(settings.loss)]
+        words += [] if settings.gate_threshold is None else ["--threshold", repr(settings.gate_threshold)]
         words += [] if source.format_name is None else ["--format", source.format_name]
         words += [word for key, value in source.options.items() for word in ("--option", f"{key}={value}")]
         return shlex.join([*words, "--salvage"] if source.salvage else words)

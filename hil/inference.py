@@ -18,7 +18,8 @@ from hil.types import FeatureBatch, Inference, LayerTrace, Telemetry
 __all__ = ["infer", "merge_telemetry"]
 
 WINDOWS_PER_CALL = 256
-SHARES = ("_rate", "_share", "_mean", "_ratio")
+SHARES = ("_rate", "_share", "_mean", "_ratio", "_per_inference")
+LARGEST = ("_max", "_mm2")
 
 
 def infer(
@@ -86,8 +87,9 @@ def _join(parts: Sequence[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
 def merge_telemetry(parts: Sequence[Telemetry], sizes: Sequence[int]) -> Telemetry:
     """Return what all parts of a batch cost together.
 
-    Time and energy add up. Counters ending in ``_rate``, ``_share``, ``_mean`` or ``_ratio`` are averaged over the
-    windows, ``_max`` and ``_min`` keep the extreme, and all others add up.
+    Time and energy add up. Counters ending in ``_rate``, ``_share``, ``_mean``, ``_ratio`` or ``_per_inference`` are
+    averaged over the windows, ``_max``, ``_min`` and a size in ``_mm2`` keep the extreme, ``_total`` counts since
+    programming and keeps its latest value, and all others add up. A counter that some parts lack is merged of the rest.
 
     Args:
         parts: One per call, from one session.
@@ -95,19 +97,24 @@ def merge_telemetry(parts: Sequence[Telemetry], sizes: Sequence[int]) -> Telemet
     """
     first = parts[0]
     energies = [part.energy_joule for part in parts if part.energy_joule is not None]
+    names = dict.fromkeys(name for part in parts for name in part.counters)
     return Telemetry(
         time_source=first.time_source,
         time=sum(part.time for part in parts),
         energy_source=first.energy_source,
         energy_joule=sum(energies) if energies else None,
-        counters={name: _counter(name, [part.counters[name] for part in parts], sizes) for name in first.counters},
+        counters={name: _counter(name, parts, sizes) for name in names},
         provenance=first.provenance,
     )
 
 
-def _counter(name: str, values: Sequence[float], sizes: Sequence[int]) -> float:
+def _counter(name: str, parts: Sequence[Telemetry], sizes: Sequence[int]) -> float:
+    counted = [(part.counters[name], n) for part, n in zip(parts, sizes, strict=True) if name in part.counters]
+    values = [value for value, _ in counted]
     if name.endswith(SHARES):
-        return float(np.average(values, weights=sizes))
-    if name.endswith("_max"):
+        return float(np.average(values, weights=[n for _, n in counted]))
+    if name.endswith("_total"):
+        return values[-1]
+    if name.endswith(LARGEST):
         return max(values)
     return min(values) if name.endswith("_min") else sum(values)

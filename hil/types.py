@@ -232,7 +232,8 @@ class Telemetry:
         time: Total for the batch in the unit of its source.
         energy_source: Where ``energy_joule`` comes from; ``none`` means it is unknown.
         energy_joule: Total for the batch, or None.
-        counters: Further figures by name, for example ``adc_clip_rate``; names carry their unit.
+        counters: Further figures by name, for example ``adc_clip_rate``; names carry their unit, and their
+            ending says how calls are merged (``hil.inference.merge_telemetry``).
         provenance: What answered: emulator or hardware, its version, its hashes.
     """
 

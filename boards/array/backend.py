@@ -94,9 +94,9 @@ class ArraySession:
 
     def _counters(self) -> Mapping[str, float]:
         return {
-            "programming_energy_joule": sum(each.energy_joule for each in self.reports),
-            "programming_pulses": float(sum(int(each.pulses.sum()) for each in self.reports)),
-            "cells_in_window": float(np.mean([each.share for each in self.reports])),
+            "programming_joule_total": sum(each.energy_joule for each in self.reports),
+            "programming_pulses_total": float(sum(int(each.pulses.sum()) for each in self.reports)),
+            "cells_in_window_share": float(np.mean([each.share for each in self.reports])),
         }
 
     def _provenance(self) -> Mapping[str, str]:

@@ -62,6 +62,8 @@ def answer(config: Config, out: Path | None) -> Answer:
     """Compare, write the report where one is wanted, and return the table and the verdict."""
     from experiments.comparison import run, write
 
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)  # before the work: nobody wants to hear of it after the work
     with progress_bar(f"reading {config.source.path.name}") as on_windows, progress_bar("comparing") as on_progress:
         comparison = run(config, on_windows=on_windows, on_progress=on_progress)
     text = str(comparison)

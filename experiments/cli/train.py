@@ -43,6 +43,8 @@ def train_command(
     settings = load_config(config).changed(recordings=dataset, seed=seed, device=device)
     out = out or Path(f"{settings.name}.safetensors")
     weight_format = weight_format_for(out)
+    for path in filter(None, (out, report)):
+        _make_ready(path)
     if text_model:
         recompute_captions(settings, text_model)
     with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
@@ -51,6 +53,13 @@ def train_command(
     if report:
         report.write_text(page(settings, trained), encoding="utf-8")
     return Answer(_document(trained, out), _text(trained, out))
+
+
+def _make_ready(path: Path) -> None:
+    """Refuse a file that cannot be written before minutes are spent on what goes into it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab"):
+        pass
 
 
 def _document(trained: Trained, out: Path) -> dict[str, Any]:

@@ -272,7 +272,7 @@ def test_network_written_cell_by_cell_stays_close_to_software():
     wanted = features.astype(int) @ network.layers[0].weight.T.astype(int)
     error = found.layers[0].accumulator - wanted
     assert error.std() < 0.1 * wanted.std()
-    assert found.telemetry.counters["cells_in_window"] > 0.97
+    assert found.telemetry.counters["cells_in_window_share"] > 0.97
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_compare_with_a_requirement_missed_is_exit_code_1_and_still_reports(hil,
         (["digits", "--target", "abacus"], "unknown backend 'abacus'; known"),
         (["digits", "--codec", "morse"], "unknown codec 'morse'; known"),
         (["digits", "--threshold", "3"], "between 0 and 2"),
-        (["digits", "--loss", "2"], "loss 0 to 1"),
+        (["digits", "--loss", "2"], "loses, 0 to 1"),
         (["no such file.aedat4"], "No such file"),
         (["digits", "--network", "no-such-network"], "neither a file nor shipped"),
         (["digits", "--format", "abacus"], "unknown source 'abacus'"),
@@ -111,6 +111,13 @@ def test_compare_with_bad_input_is_exit_code_2_and_one_line(hil, network, argume
     assert said in err
 
 
+def test_folder_that_cannot_be_made_is_told_before_the_work(hil, network, tmp_path, monkeypatch):
+    monkeypatch.setattr("experiments.comparison.run", lambda *_, **__: pytest.fail("the work was begun"))
+    (tmp_path / "file").write_text("in the way")
+    code, out, err = hil("compare", "digits", "--network", network, "--out", tmp_path / "file" / "report")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+
+
 def test_compare_of_a_damaged_recording_is_exit_code_2(hil, network, tmp_path):
     broken = tmp_path / "broken.aedat4"
     broken.write_bytes(shipped("digits").read_bytes()[:5000])
@@ -120,7 +127,7 @@ def test_compare_of_a_damaged_recording_is_exit_code_2(hil, network, tmp_path):
 
 
 def test_command_in_the_manifest_repeats_the_run(hil, network, tmp_path):
-    settings = LineSettings(codec="int8", loss=0.1, gate_threshold=0.01)
+    settings = LineSettings(codec="int8", loss=0.1, gate_threshold=0.0123456789)
     config = Config(
         RecordingFile(shipped("digits")),
         str(network),

@@ -128,6 +128,15 @@ def test_telemetry_of_parts_weighs_shares_by_windows():
     assert (merged.time, merged.energy_joule) == (2.0, 4.0)
 
 
+def test_telemetry_of_parts_does_not_add_up_what_the_substrate_is():
+    counters = [
+        {"cells_total": 7.0, "area_mm2": 0.5, "cycles_per_inference": 10.0, "retries": 1.0},
+        {"cells_total": 9.0, "area_mm2": 0.5, "cycles_per_inference": 20.0},
+    ]
+    merged = merge_telemetry([Telemetry("wall", 1.0, counters=each) for each in counters], [3, 1])
+    assert merged.counters == {"cells_total": 9.0, "area_mm2": 0.5, "cycles_per_inference": 12.5, "retries": 1.0}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
