@@ -104,8 +104,21 @@ class BoardSession:
         self.load_s = time.monotonic() - started
         """Seconds from the first greeting to the committed program."""
 
-    def infer(self, features: Int8Array, *, t_us: Int64Array, trace: bool = False) -> Inference:
+    def infer(
+        self,
+        features: Int8Array,
+        *,
+        t_us: Int64Array,
+        trace: bool = False,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Inference:
         """Run windows through the board.
+
+        Args:
+            features: (n, d_in) int8.
+            t_us: (n,) int64, never decreasing; a board does not age, so it is only checked.
+            trace: Whether to return what each layer computed.
+            on_progress: Called with the windows done and their total.
 
         Raises:
             BoardResetError: The board was reset under way (and ``recover`` is ``raise``).
@@ -115,7 +128,7 @@ class BoardSession:
         self._check_windows(features, t_us)
         before = self._link.statistics.as_counters()
         started = time.monotonic()
-        answers = self._answered(features, trace=trace)
+        answers = self._answered(features, trace=trace, tell=on_progress)
         wall_s = time.monotonic() - started
         telemetry = self._telemetry(answers, wall_s=wall_s, before=before)
         outputs = np.array([answer.outputs for answer in answers], np.int32).reshape(len(answers), self._network.d_out)
@@ -161,22 +174,25 @@ class BoardSession:
             message = f"t_us must hold one time per window, never decreasing, but is {t_us.shape}"
             raise InvalidValueError(message)
 
-    def _answered(self, features: Int8Array, *, trace: bool) -> list[_Window]:
+    def _answered(self, features: Int8Array, *, trace: bool, tell: OnProgress) -> list[_Window]:
         """Return one answer per window, all computed by the program we loaded."""
         for _ in range(RERUNS):
             try:
-                return self._attempt(features, trace=trace)
+                return self._attempt(features, trace=trace, tell=tell)
             except (BoardResetError, ProgramLostError) as error:
                 if self._ran and self._settings.recover == "raise":
                     raise
                 logger.warning("running %d windows again: %s", len(features), error)
-        return self._attempt(features, trace=trace)
+        return self._attempt(features, trace=trace, tell=tell)
 
-    def _attempt(self, features: Int8Array, *, trace: bool) -> list[_Window]:
+    def _attempt(self, features: Int8Array, *, trace: bool, tell: OnProgress) -> list[_Window]:
         self._ran = False
         try:
             self._ensure_ready()
-            answers = [self._window(values, trace=trace) for values in features]
+            answers = []
+            for values in features:
+                answers.append(self._window(values, trace=trace))
+                tell(len(answers), len(features))
             self._prove_memory()
         except HilError:
             self._link.abandon()  # greet the board before it is used again, and see what it holds

@@ -60,9 +60,9 @@ def infer_command(target: str, network_name: str, record: Path | None, out: Path
     network = load_network(network_name)
     features = _windows(network.d_in, choices)
     backend = open_board(target, **({"record": str(record)} if record is not None else {}))
-    with backend.program(network) as session:
-        times = np.arange(len(features), dtype=np.int64)
-        answer = session.infer(features, t_us=times, trace=choices["verify"])
+    times = np.arange(len(features), dtype=np.int64)
+    with progress_bar(f"running {target}") as tell, backend.program(network, on_progress=tell) as session:
+        answer = session.infer(features, t_us=times, trace=choices["verify"], on_progress=tell)
     document: dict[str, Any] = {"target": backend.name, "network": network.name, "n": len(features)}
     document |= _cost(answer.telemetry, len(features))
     if out is not None:
