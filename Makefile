@@ -43,6 +43,14 @@ $(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable '.[test,check]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
+docs: $(VENV)/.docs
+	$(BIN)/pdoc --docformat google --output-directory out/docs \
+	  hil sensors quant emulators boards experiments '!quant.bitlinear' '!hil.sep.events_pb2'
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.base
+	$(PIP) --editable '.[test,docs]'
+	touch $@
+
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.base
 	$(PIP) --editable '.[test,bench]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
