@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hil.errors import InvalidValueError
 from hil.types import Float32Array, Geometry
 
-__all__ = ["Frame", "FunctionScene", "Luminance", "Scene", "grey_levels"]
+__all__ = ["Frame", "FunctionScene", "Luminance", "Scene", "grey_levels", "resampled"]
 
 Luminance: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.floating]
 
@@ -98,3 +98,27 @@ def grey_levels(luminance: Luminance, geometry: Geometry) -> Float32Array:
     if not 0.0 <= least <= most < float("inf"):  # false for NaN too
         raise InvalidValueError(f"luminance must be 0 or more and finite, but runs from {least} to {most}")
     return levels
+
+
+def resampled(picture: Luminance, height: int, width: int) -> Float32Array:
+    """Return a picture in another size, (height, width) float32 luminance; each pixel the mean over its area.
+
+    Args:
+        picture: (rows, columns) uint8 with 255 as white, or floating point with 1.0 as white.
+        height: Rows to return.
+        width: Columns to return.
+    """
+    light = np.asarray(picture, np.float32) / np.float32(255.0 if picture.dtype == np.uint8 else 1.0)
+    if light.shape == (height, width):
+        return light
+    mixed: Float32Array = _area_weights(light.shape[0], height) @ light @ _area_weights(light.shape[1], width).T
+    return mixed
+
+
+def _area_weights(n_from: int, n_to: int) -> Float32Array:
+    """Return (n_to, n_from): the share of each old cell in the mean of each new one, along one axis."""
+    edges = np.arange(n_to + 1) * (n_from / n_to)
+    cells = np.arange(n_from)
+    overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
+    weights: Float32Array = (np.maximum(overlap, 0.0) * (n_to / n_from)).astype(np.float32)
+    return weights

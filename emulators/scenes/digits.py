@@ -15,6 +15,7 @@ import numpy as np
 
 from emulators.camera import Camera, CameraParameters, Frame
 from emulators.scenes.motion import Saccades, shifted
+from emulators.scenes.reel import Reel, Take
 from hil import rng as random
 from hil.errors import InvalidValueError, MissingDependencyError
 from hil.types import EventBatch, Float64Array, Geometry, Int64Array
@@ -25,10 +26,10 @@ __all__ = [
     "HELD_OUT_FROM",
     "SENSOR",
     "DigitScene",
-    "DigitStream",
     "Style",
     "handwriting",
     "recording",
+    "reel",
 ]
 
 GEOMETRY = Geometry(34, 34)
@@ -174,55 +175,29 @@ def recording(
     return Camera(GEOMETRY, parameters, seed).record(DigitScene(image, style).frames())
 
 
-@dataclass(frozen=True, slots=True)
-class DigitStream:
-    """Held-out digits one after the other, 315 ms each, in front of one camera; an event source.
+def reel(count: int, *, seed: int, variety: float = 1.0) -> Reel:
+    """Return held-out digits, 315 ms each, in random order.
 
-    As in N-MNIST each digit is a recording of its own, so no window sees one digit change into the next. A digit is
-    followed by another version of the same one in a third of all cases, which is no news to a receiver.
+    A digit is followed by another version of the same one in a third of all cases, which is no news to a receiver.
 
-    Attributes:
+    Args:
         count: How many digits.
         seed: Decides which digits, their style and the camera.
         variety: How far styles depart from the plain one.
     """
+    images, labels = handwriting()
+    takes = []
+    for k, index in enumerate(_order(labels, count, random.stream(seed, "digits", "order"))):
+        style = Style.drawn(random.stream(seed, "digits", "style", k), variety=variety)
+        takes.append(Take(str(labels[index]), DigitScene(images[index], style)))
+    return Reel(tuple(takes), DURATION_US, SENSOR, seed)
 
-    count: int = 64
-    seed: int = 0
-    variety: float = 1.0
 
-    def __post_init__(self) -> None:
-        """Refuse a stream of nothing."""
-        if self.count < 1:
-            raise InvalidValueError(f"a stream must hold at least one digit, but holds {self.count}")
-
-    @property
-    def geometry(self) -> Geometry:
-        """Size of N-MNIST's sensor."""
-        return GEOMETRY
-
-    @property
-    def indices(self) -> Int64Array:
-        """(count,) which of ``handwriting()`` are shown."""
-        _, labels = handwriting()
-        rng = random.stream(self.seed, "digits", "order")
-        order: list[int] = []
-        while len(order) < self.count:
-            for label in rng.permutation(10):
-                order += [int(label)] * int(rng.geometric(1 - SAME_AGAIN))
-        by_label = [HELD_OUT_FROM + np.flatnonzero(labels[HELD_OUT_FROM:] == label) for label in range(10)]
-        return np.array([rng.choice(by_label[label]) for label in order[: self.count]], np.int64)
-
-    @property
-    def labels(self) -> Int64Array:
-        """(count,) what each one is, 0 to 9."""
-        return handwriting()[1][self.indices]
-
-    def __iter__(self) -> Iterator[EventBatch]:
-        """Yield one batch for each digit; digit ``k`` is shown from ``k * 315_000`` us on."""
-        images, _ = handwriting()
-        camera = Camera(GEOMETRY, SENSOR, self.seed)
-        for k, index in enumerate(self.indices):
-            style = Style.drawn(random.stream(self.seed, "digits", "style", k), variety=self.variety)
-            batch = camera.record(DigitScene(images[index], style).frames(), take=k)
-            yield EventBatch.unchecked(batch.t + k * DURATION_US, batch.x, batch.y, batch.p)
+def _order(labels: Int64Array, count: int, rng: np.random.Generator) -> list[int]:
+    """Return indices of held-out digits, every digit about equally often."""
+    shown: list[int] = []
+    while len(shown) < count:
+        for label in rng.permutation(10).tolist():
+            shown += [label] * int(rng.geometric(1 - SAME_AGAIN))
+    by_label = [HELD_OUT_FROM + np.flatnonzero(labels[HELD_OUT_FROM:] == label) for label in range(10)]
+    return [int(rng.choice(by_label[label])) for label in shown[:count]]

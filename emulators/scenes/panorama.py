@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulators.camera import Frame
+from emulators.camera import Frame, Luminance
+from emulators.camera.frames import resampled
 from emulators.scenes.motion import shifted
 from hil import rng as random
 from hil.errors import InvalidValueError
@@ -54,16 +55,18 @@ def _drop(picture: Float32Array, row: float, column: float, radius: float, level
     part[down**2 + across**2 <= radius**2] = level
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Panorama:
-    """A camera that looks around in a natural image, on a smooth path that never repeats soon.
+    """A camera that looks around in an image, on a smooth path that never repeats soon.
 
     Attributes:
         geometry: Size of the sensor.
         duration_s: How long it looks.
-        seed: Decides the image and the path.
+        seed: Decides the path and, where no image is given, the image.
         speed_px_s: Root-mean-square speed of the image across the sensor.
         frames_per_s: Pictures a second.
+        image: (rows, columns) uint8 or floating-point luminance, stretched over what is looked at; None for dead
+            leaves.
     """
 
     geometry: Geometry
@@ -71,6 +74,7 @@ class Panorama:
     seed: int = 0
     speed_px_s: float = 150.0
     frames_per_s: float = 1000.0
+    image: Luminance | None = None
 
     def __post_init__(self) -> None:
         """Refuse a scene in which nothing happens."""
@@ -82,14 +86,19 @@ class Panorama:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the pictures, each pixel the mean light over its area."""
-        reach_px = self._reach_px
-        rng = random.stream(self.seed, "panorama", "image")
-        rows, columns = (FINE * (size + 2 * reach_px + 2) for size in (self.geometry.height, self.geometry.width))
-        image = dead_leaves(rows, columns, rng=rng, smallest=2.0 * FINE)
+        image = self._drawing()
         times_s = np.arange(round(self.duration_s * self.frames_per_s) + 1) / self.frames_per_s
         pictures = shifted(image, self._path(times_s), self.geometry, FINE)
         for t_s, picture in zip(times_s.tolist(), pictures, strict=True):
             yield Frame(round(t_s * 1e6), picture)
+
+    def _drawing(self) -> Float32Array:
+        margin_px = 2 * self._reach_px + 2
+        rows, columns = (FINE * (size + margin_px) for size in (self.geometry.height, self.geometry.width))
+        if self.image is not None:
+            return resampled(self.image, rows, columns)
+        rng = random.stream(self.seed, "panorama", "image")
+        return dead_leaves(rows, columns, rng=rng, smallest=2.0 * FINE)
 
     @property
     def _reach_px(self) -> int:
