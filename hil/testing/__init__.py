@@ -10,7 +10,7 @@ Each suite is a class of pytest tests with one or two methods to override. Ours 
 from hil.testing.backends import BackendTests
 from hil.testing.devices import DeviceModelTests
 from hil.testing.links import LinkTests
-from hil.testing.networks import random_features, random_network, reference_layers
+from hil.testing.networks import random_features, random_network, reference_layers, rounding_network
 from hil.testing.sources import SourceFormatTests
 from hil.testing.transports import TransportTests
 from hil.testing.weight_formats import WeightFormatTests
@@ -25,4 +25,5 @@ __all__ = [
     "random_features",
     "random_network",
     "reference_layers",
+    "rounding_network",
 ]

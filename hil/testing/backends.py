@@ -11,7 +11,7 @@ import pytest
 from hil.network import Patches, TernaryNetwork
 from hil.ports import Backend
 from hil.rng import stream
-from hil.testing.networks import random_features, random_network, reference_layers
+from hil.testing.networks import random_features, random_network, reference_layers, rounding_network
 from hil.types import Int64Array
 
 __all__ = ["BackendTests"]
@@ -34,7 +34,10 @@ class BackendTests(ABC):
     def networks(self) -> dict[str, TernaryNetwork]:
         """Return the networks to run; override where the target holds only small ones."""
         rng = stream(1, "conformance", "network")
-        networks = {"dense": random_network((40, 24, 16), rng=rng)}
+        networks = {
+            "dense": random_network((40, 24, 16), rng=rng),
+            "rounding": rounding_network(rng=stream(1, "conformance", "rounding")),
+        }
         if self.backend().capabilities.convolution:
             patches = Patches(in_channels=2, height=7, width=6, kernel=3, stride=2, padding=1)
             networks["convolution"] = random_network((0, 12), rng=rng, patches=patches)

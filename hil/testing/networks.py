@@ -7,7 +7,11 @@ import numpy as np
 from hil.network import Patches, Requantisation, TernaryLayer, TernaryNetwork
 from hil.types import Int8Array, LayerTrace
 
-__all__ = ["random_features", "random_network", "reference_layers"]
+__all__ = ["random_features", "random_network", "reference_layers", "rounding_network"]
+
+LARGEST_MULTIPLIER = 2**31 - 1
+LARGEST_SHIFT = 62
+LARGEST_BIAS = 2**30
 
 
 def _random_layer(
@@ -53,6 +57,28 @@ def random_network(
         d_in = width
     scale = rng.uniform(0.001, 0.1, d_in).astype(np.float32)
     return TernaryNetwork(name="random", layers=tuple(layers), output_scale=scale)
+
+
+def rounding_network(*, rng: np.random.Generator, d_in: int = 40, d_out: int = 16) -> TernaryNetwork:
+    """Return a network whose requantisation is hard to get right.
+
+    It has every shift from 1 to 62, products that need 64 bits, negative sums, and many ties: with the even half of
+    its channels a sum is divided by exactly two, so that every second sum lies half way between two integers.
+    """
+    shift = np.arange(1, LARGEST_SHIFT + 1)
+    halving = (shift <= 31) & (shift % 2 == 0)
+    multiplier = np.where(halving, 2.0 ** (shift - 1), np.minimum(2.0**shift / 37, LARGEST_MULTIPLIER))
+    one = 2.0**shift / multiplier  # the sum that becomes one
+    bias = np.clip(rng.uniform(-150, 150, len(shift)) * one, -LARGEST_BIAS, LARGEST_BIAS)
+    first = TernaryLayer(
+        weight=rng.integers(-1, 2, (len(shift), d_in), dtype=np.int8),
+        bias=np.where(halving, rng.integers(-200, 200, len(shift)), bias).astype(np.int32),
+        weight_scale=1.0,
+        requantisation=Requantisation(multiplier.astype(np.int32), shift.astype(np.uint8), relu=False),
+    )
+    last = _random_layer(d_out, len(shift), last=True, patches=None, rng=rng)
+    scale = rng.uniform(0.001, 0.1, d_out).astype(np.float32)
+    return TernaryNetwork(name="rounding", layers=(first, last), output_scale=scale)
 
 
 def random_features(network: TernaryNetwork, n: int, *, rng: np.random.Generator, active: float = 0.3) -> Int8Array:
