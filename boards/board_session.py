@@ -117,7 +117,7 @@ class BoardSession:
         Args:
             features: (n, d_in) int8.
             t_us: (n,) int64, never decreasing; a board does not age, so it is only checked.
-            trace: Whether to return what each layer computed.
+            trace: Whether to return what each layer computed; a board without room for that says nothing of it.
             on_progress: Called with the windows done and their total.
 
         Raises:
@@ -126,6 +126,11 @@ class BoardSession:
             DeadlineError: It does not answer.
         """
         self._check_windows(features, t_us)
+        if trace and not self.info.can_trace(self._network):
+            logger.warning(
+                "%s has no room to trace %r; only outputs can be compared", self.info.name, self._network.name
+            )
+            trace = False
         before = self._link.statistics.as_counters()
         started = time.monotonic()
         answers = self._answered(features, trace=trace, tell=on_progress)

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hil.errors import DeadlineError, LinkError, TargetUnavailableError
 
@@ -30,12 +33,23 @@ class GdbStub:
         self._timeout_s = timeout_s
         self._received = b""
         self._running = False
+        self._lock = threading.Lock()
 
     def resume(self) -> None:
         """Let the board run."""
         if not self._running:
             self._send(_packet(b"c"))
             self._running = True
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Keep the board stopped for the block, then let it run; blocks of several threads follow each other."""
+        with self._lock:
+            self.halt()
+            try:
+                yield
+            finally:
+                self.resume()
 
     def halt(self) -> None:
         """Stop the board between two instructions."""

@@ -105,6 +105,12 @@ class BoardInfo:
                 message = f"network {network.name!r} needs {needed} {what}, but {self.name} has room for {limit}"
                 raise InvalidValueError(message)
 
+    def can_trace(self, network: TernaryNetwork) -> bool:
+        """Say whether the board has room for what every layer of one inference computes."""
+        requantised = [layer.d_out for layer in network.layers if layer.requantisation is not None]
+        needed = sum(4 * layer.d_out for layer in network.layers) + sum(-(-d_out // 4) * 4 for d_out in requantised)
+        return needed <= self.trace_capacity_bytes
+
     def as_document(self) -> dict[str, Any]:
         """Return the description as JSON-ready values."""
         document = {name: getattr(self, name) for name in self.__dataclass_fields__}

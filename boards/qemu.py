@@ -83,15 +83,12 @@ class _StubMemory:
         self._address = address
 
     def write(self, offset: int, data: bytes) -> None:
-        self._stub.halt()
-        self._stub.write(self._address + offset, data)
-        self._stub.resume()
+        with self._stub.halted():
+            self._stub.write(self._address + offset, data)
 
     def read(self, offset: int, length: int) -> bytes:
-        self._stub.halt()
-        data = self._stub.read(self._address + offset, length)
-        self._stub.resume()
-        return data
+        with self._stub.halted():
+            return self._stub.read(self._address + offset, length)
 
 
 class QemuBoard:
@@ -138,10 +135,8 @@ class QemuBoard:
 
     def reset(self) -> None:
         """Reset the CPU and its devices; memory keeps what it holds, as on a real board."""
-        stub = self._stub
-        stub.halt()
-        stub.monitor("system_reset")
-        stub.resume()
+        with self._stub.halted():
+            self._stub.monitor("system_reset")
 
     def executions(self) -> list[tuple[int, int, int]] | None:
         """Keep no account outside the board: its own counter is checked at every answer."""

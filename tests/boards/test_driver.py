@@ -1,5 +1,6 @@
 """A board as a Backend: exact in every integer, and never an answer that may be wrong."""
 
+import signal
 import struct
 import threading
 import zlib
@@ -11,11 +12,13 @@ from boards import backends
 from boards.driver import BoardBackend, BoardSession, DriverSettings
 from boards.health import examine
 from boards.host import HostBoard
+from boards.info import BoardInfo
 from boards.link import BoardResetError, LinkSession, ProgramLostError, RetryPolicy, Status, Verb
 from boards.program import pack_program
 from boards.verify import divergence_from_reference, repeats_exactly
 from hil import Patches, stream
 from hil.errors import (
+    DeadlineError,
     InputError,
     InvalidValueError,
     LinkError,
@@ -282,6 +285,25 @@ def test_process_that_was_killed_is_reported_and_started_again(board):
         with pytest.raises(TargetUnavailableError, match="ended with code -9"):
             session.infer(FEATURES, t_us=TIMES)
         np.testing.assert_array_equal(session.infer(FEATURES, t_us=TIMES).outputs, EXPECTED)
+
+
+def test_stuck_board_is_reported_and_then_reset_once(board):
+    hasty = RetryPolicy(timeout_s=0.6, attempt_timeout_s=0.2)
+    link = LinkSession(board.connect, policy=hasty)
+    with BoardSession(board, link, NETWORK, settings=DriverSettings(policy=hasty)) as session:
+        board._process._process.send_signal(signal.SIGSTOP)
+        with pytest.raises(DeadlineError, match="no answer to INFER"):
+            session.infer(FEATURES, t_us=TIMES)
+        np.testing.assert_array_equal(session.infer(FEATURES, t_us=TIMES).outputs, EXPECTED)
+
+
+def test_board_without_room_for_a_trace_still_answers(board, monkeypatch, caplog):
+    with session_on(board) as session:
+        monkeypatch.setattr(BoardInfo, "can_trace", lambda *_: False)
+        answer = session.infer(FEATURES, t_us=TIMES, trace=True)
+    np.testing.assert_array_equal(answer.outputs, EXPECTED)
+    assert answer.layers == ()
+    assert "has no room to trace" in caplog.text
 
 
 def test_several_boards_answer_at_once():

@@ -1,6 +1,7 @@
 """Packed programs and payloads: undone by plain loops, and multiplied by the firmware's own kernels."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,13 @@ def test_description_that_is_cut_short_is_refused():
     for length in range(len(INFO.encode())):
         with pytest.raises(LinkError, match="describes itself"):
             BoardInfo.decode(INFO.encode()[:length])
+
+
+def test_room_for_a_trace_is_counted_as_the_board_counts_it():
+    network = random_network((40, 23, 16), rng=stream(1, "trace"))
+    needed = 4 * 23 + 24 + 4 * 16
+    assert replace(INFO, trace_capacity_bytes=needed).can_trace(network)
+    assert not replace(INFO, trace_capacity_bytes=needed - 1).can_trace(network)
 
 
 @pytest.mark.parametrize(
