@@ -7,6 +7,7 @@ for that.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import secrets
 import socket
 import ssl
@@ -26,7 +27,10 @@ SHORTEST_TOKEN = 16
 
 def is_loopback(host: str) -> bool:
     """Say whether a host name means this machine and nobody else."""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name; only one of them is sure to stay here
+        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,17 @@ def test_short_token_is_refused(tmp_path):
         token_file(tmp_path, "short").check()
 
 
-@pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("", False)])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("", False),
+        ("127.example.org", False),
+    ],
+)
 def test_only_this_machines_own_addresses_are_loopback(host, expected):
     assert is_loopback(host) == expected
 
