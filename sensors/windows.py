@@ -24,7 +24,7 @@ from hil.errors import InvalidValueError
 from hil.network import LastWindow
 from hil.types import EventBatch
 
-__all__ = ["Window", "count_windows", "time_windows"]
+__all__ = ["TimeWindows", "Window", "count_windows", "time_windows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +41,31 @@ class Window:
     start_us: int
     end_us: int
     events: EventBatch
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindows:
+    """The windows of a source, as something that can be iterated again; see ``time_windows``.
+
+    Attributes:
+        source: A source, or a list of batches.
+        window_us: Length of every window.
+        last: What becomes of the stretch after the last full window.
+        empty: Whether windows without events are yielded or skipped.
+    """
+
+    source: Iterable[EventBatch]
+    window_us: int
+    last: LastWindow = "half"
+    empty: Literal["yield", "skip"] = "skip"
+
+    def __post_init__(self) -> None:
+        """Refuse what ``time_windows`` refuses."""
+        _check(self.window_us, "us", self.last)
+
+    def __iter__(self) -> Iterator[Window]:
+        """Cut the source from its start."""
+        return time_windows(self.source, self.window_us, last=self.last, empty=self.empty)
 
 
 def time_windows(
