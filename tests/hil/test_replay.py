@@ -173,7 +173,7 @@ def test_block_holds_the_stream_back_and_loses_nothing():
 
 
 def test_newest_window_only_is_a_queue_of_one_that_drops_the_oldest():
-    got, replay = played(packets_every(1000, [1] * 40), Pace(policy="drop-oldest", capacity=1), [0.0035] * 99)
+    got, replay = played(packets_every(1000, [1] * 40), Pace(policy="drop-oldest", capacity=1), [0.00333] * 99)
     assert all(start_us + 1000 <= at_us < start_us + 2000 for start_us, at_us in got[:-1])
     assert got[-1][0] == 39_000
     assert replay.account.dropped == 40 - len(got) - replay.account.queued
