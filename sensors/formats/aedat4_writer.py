@@ -15,7 +15,7 @@ from hil.types import EventBatch, Geometry
 from sensors.formats.aedat4_layout import COMPRESSIONS, INDEX_ENTRY, VERSION_LINE
 from sensors.formats.writing import in_order, replacing
 
-__all__ = ["Compression", "write"]
+__all__ = ["Compression", "event_structure", "streams_header", "write"]
 
 Compression: TypeAlias = Literal["none", "lz4", "zstd"]
 
@@ -58,7 +58,7 @@ def write(
     compress = _compressor(compression)
     entries: list[tuple[int, int, int, int, int, int]] = []
     with replacing(Path(path)) as file:
-        file.write(_header(compression, geometry, source))
+        file.write(VERSION_LINE + streams_header(compression, geometry, source))
         for batch in in_order(batches, geometry):
             parts = (batch[start : start + packet_events] for start in range(0, len(batch), packet_events))
             entries.extend(_write_packet(file, part, compress) for part in parts)
@@ -81,14 +81,15 @@ def _compressor(compression: Compression) -> Callable[[bytes], bytes]:
     return lambda raw: raw
 
 
-def _header(compression: Compression, geometry: Geometry, source: str) -> bytes:
+def streams_header(compression: Compression, geometry: Geometry, source: str) -> bytes:
+    """Return the size-prefixed flatbuffer that names the one stream of events, as files and sockets start with."""
     xml = _streams_xml(compression, geometry, source).encode() + b"\0"
     vtable = struct.pack("<5H", 10, 20, 4, 12, 8)
     table = struct.pack("<iiIq", len(vtable), COMPRESSIONS.index(compression), 12, -1)
     text = struct.pack("<I", len(xml) - 1) + xml
     body = struct.pack("<I4s6x", 24, b"IOHE") + vtable + table + text
     body += bytes(-len(body) % 4)
-    return VERSION_LINE + struct.pack("<I", len(body)) + body
+    return struct.pack("<I", len(body)) + body
 
 
 def _streams_xml(compression: Compression, geometry: Geometry, source: str) -> str:
@@ -111,16 +112,21 @@ def _streams_xml(compression: Compression, geometry: Geometry, source: str) -> s
 """
 
 
-def _write_packet(
-    file: BinaryIO, batch: EventBatch, compress: Callable[[bytes], bytes]
-) -> tuple[int, int, int, int, int, int]:
+def event_structure(batch: EventBatch) -> bytes:
+    """Return the size-prefixed flatbuffer of a batch's events, before compression."""
     from sensors.formats.kernels.aedat4 import pack
 
     words = np.empty(4 * len(batch), np.uint32)
     pack(batch.t, batch.x, batch.y, batch.p, words)
     head = struct.pack("<I4sHHHHiII", 16, b"EVTS", 0, 6, 8, 4, 6, 4, len(batch))
     body = head + words.astype("<u4", copy=False).tobytes()
-    payload = compress(struct.pack("<I", len(body)) + body)
+    return struct.pack("<I", len(body)) + body
+
+
+def _write_packet(
+    file: BinaryIO, batch: EventBatch, compress: Callable[[bytes], bytes]
+) -> tuple[int, int, int, int, int, int]:
+    payload = compress(event_structure(batch))
     file.write(struct.pack("<ii", STREAM, len(payload)))
     start = file.tell()
     file.write(payload)
