@@ -134,6 +134,7 @@ def _from_animation(path: Path) -> Iterator[Frame]:
 def _from_film(path: Path) -> Iterator[Frame]:
     try:
         import av
+        from av.error import FFmpegError
     except ImportError as error:
         raise MissingDependencyError.of("av", extra="video", purpose=f"reading {path.name}") from error
     try:
@@ -141,7 +142,7 @@ def _from_film(path: Path) -> Iterator[Frame]:
             for picture in film.decode(video=0):
                 grey: UInt8Array = picture.to_ndarray(format="gray").astype(np.uint8, copy=False)
                 yield Frame(round(float(picture.time or 0.0) * 1e6), grey)
-    except (av.error.FFmpegError, IndexError) as error:
+    except (FFmpegError, IndexError) as error:
         raise FormatError(f"{path} is no film that FFmpeg can decode: {error}") from error
 
 

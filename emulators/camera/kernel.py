@@ -159,13 +159,13 @@ def live(  # noqa: PLR0913, PLR0917  (compiled code has no objects to carry the 
         return 0, count
     noise = np.searchsorted(noise_at, busy[0])
     for k in range(busy.size):
-        i = busy[k]
+        i = int(busy[k])
         noisy = noise_at[noise] < i + 1
         if held_us[i] >= dt_us and not noisy:
             held_us[i] -= dt_us
             continue
-        on, off = threshold_on[i], threshold_off[i]
-        slope, now, release, start = change[i] / dt_us, float(level[i]), float(held_us[i]), 0.0
+        on, off = float(threshold_on[i]), float(threshold_off[i])
+        slope, now, release, start = float(change[i]) / dt_us, float(level[i]), float(held_us[i]), 0.0
         if count + 4 + 2 * (noise_at.size + int((abs(now) + abs(change[i])) / min(on, off))) > events.size:
             return k, count
         address = (i // width) << 16 | (i % width)

@@ -26,9 +26,9 @@ class CameraParameters:
         cutoff_hz: Bandwidth of a photoreceptor in white light; it falls with the light, to 20/275 of this in the
             dark. 0 means infinitely fast.
         leak_rate_hz: ON events a second of a pixel in constant light, from the leak of its reset switch.
+        leak_spread_decades: Standard deviation of log10 of the leak rate from pixel to pixel.
         shot_noise_rate_hz: Noise events a second of a pixel in the dark, both polarities together; a quarter of it
-            in white light.
-        noise_spread_decades: Standard deviation of log10 of leak and noise rates from pixel to pixel.
+            in white light. A pixel with a lower threshold has more, one with a higher threshold less.
         refractory_us: How long a pixel is held in reset after an event; it sees no change meanwhile.
         hot_pixel_share: Share of pixels that fire all the time, 0 to 1.
         hot_pixel_rate_hz: ON events a second of a hot pixel.
@@ -39,8 +39,8 @@ class CameraParameters:
     threshold_mismatch: float = 0.03
     cutoff_hz: float = 300.0
     leak_rate_hz: float = 0.1
+    leak_spread_decades: float = 0.1
     shot_noise_rate_hz: float = 1.0
-    noise_spread_decades: float = 0.1
     refractory_us: float = 500.0
     hot_pixel_share: float = 0.0
     hot_pixel_rate_hz: float = 100.0
@@ -63,6 +63,6 @@ class CameraParameters:
             cutoff_hz=0.0,
             leak_rate_hz=0.0,
             shot_noise_rate_hz=0.0,
-            noise_spread_decades=0.0,
+            leak_spread_decades=0.0,
             refractory_us=0.0,
         )

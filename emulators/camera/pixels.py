@@ -108,10 +108,9 @@ class Exposure:
         self._rng = random.stream(seed, "camera", "noise", take)
         self._threshold_on = _mismatched(parameters.threshold_on, parameters, n_pixels, fixed)
         self._threshold_off = _mismatched(parameters.threshold_off, parameters, n_pixels, fixed)
-        spread = np.power(10.0, parameters.noise_spread_decades * fixed.standard_normal(n_pixels))
-        self._shot_hz = spread * parameters.shot_noise_rate_hz
-        self._shot_bound_hz = float(
-            self._shot_hz.max() * _most_often(self._threshold_on, self._threshold_off, parameters)
+        spread = np.power(10.0, parameters.leak_spread_decades * fixed.standard_normal(n_pixels))
+        self._shot_bound_hz = parameters.shot_noise_rate_hz * _most_often(
+            self._threshold_on, self._threshold_off, parameters
         )
         hot = fixed.random(n_pixels) < parameters.hot_pixel_share
         leak_hz = np.where(hot, parameters.hot_pixel_rate_hz, spread * parameters.leak_rate_hz)
@@ -202,7 +201,7 @@ class Exposure:
         at = np.sort(self._rng.random(candidates)) * len(grey)
         pixel = at.astype(np.int64)
         light = np.minimum((grey[pixel] + DARK) / WHITE, 1.0)
-        half_hz = self._shot_hz[pixel] / 2 * (1.0 - (1.0 - SHOT_NOISE_IN_WHITE) * light)
+        half_hz = self._parameters.shot_noise_rate_hz / 2 * (1.0 - (1.0 - SHOT_NOISE_IN_WHITE) * light)
         on_hz = half_hz * self._parameters.threshold_on / self._threshold_on[pixel]
         both_hz = on_hz + half_hz * self._parameters.threshold_off / self._threshold_off[pixel]
         rank = self._rng.random(candidates) * bound_hz

@@ -48,7 +48,7 @@ SENSOR = CameraParameters(
     cutoff_hz=100.0,
     leak_rate_hz=0.28,
     shot_noise_rate_hz=0.01,
-    noise_spread_decades=0.3,
+    leak_spread_decades=0.3,
     refractory_us=1000.0,
 )
 """Fitted to 1,000 real N-MNIST recordings: events a recording, noise in the corners, intervals at a pixel."""
@@ -67,8 +67,8 @@ def handwriting() -> tuple[Float64Array, Int64Array]:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise MissingDependencyError.of("scikit-learn", extra="train", purpose="handwriting") from error
-    digits = load_digits()
-    return digits.images / 16.0, digits.target.astype(np.int64)
+    pixels, labels = load_digits(return_X_y=True)
+    return pixels.reshape(-1, 8, 8) / 16.0, labels.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class FrameAlgorithm:
         draw = self._rng.standard_normal
         self._on = np.maximum(parameters.threshold_on + parameters.threshold_mismatch * draw(shape), 0.01)
         self._off = np.maximum(parameters.threshold_off + parameters.threshold_mismatch * draw(shape), 0.01)
-        self._noise = 10 ** (parameters.noise_spread_decades * draw(shape))
+        self._noise = 10 ** (parameters.leak_spread_decades * draw(shape))
         self._fired_us = np.full(shape, -np.inf)
         self._t_us: int | None = None
 
