@@ -12,8 +12,9 @@ from hil.errors import InvalidValueError
 from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
+from hil.types import Int64Array
 
-__all__ = ["classes_of", "evaluate"]
+__all__ = ["classes_of", "evaluate", "split_of"]
 
 
 def classes_of(network: TernaryNetwork) -> tuple[str, ...]:
@@ -57,18 +58,22 @@ def evaluate(
     classes = classes_of(network)
     recordings = load_dataset(dataset, on_progress=on_data)
     if held_out:
-        recordings = _held_out(network, recordings)
+        recordings = recordings.part(split_of(network, recordings)[1])
     features = features_of(recordings, network.features)
     labels = class_indices(recordings.labels, classes)
     return score_network(network, features, labels, backend=backend, seed=seed, on_progress=on_window)
 
 
-def _held_out(network: TernaryNetwork, recordings: LabelledRecordings) -> LabelledRecordings:
+def split_of(network: TernaryNetwork, recordings: LabelledRecordings) -> tuple[Int64Array, Int64Array]:
+    """Return which recordings of its data set a network learned from, and which it held out.
+
+    Raises:
+        InvalidValueError: It held nothing out of a data set of this size.
+    """
     count = int(network.metadata.get("held_out", "0"))
     total = int(network.metadata.get("recordings_count", "0"))
     if not count or total != len(recordings):
         raise InvalidValueError(
             f"network {network.name!r} held {count} of {total} recordings out, but the data set has {len(recordings)}"
         )
-    _, held = held_out_split(total, count, seed=int(network.metadata["held_out_seed"]))
-    return recordings.part(held)
+    return held_out_split(total, count, seed=int(network.metadata["held_out_seed"]))

@@ -10,6 +10,7 @@ from experiments.datasets import LabelledRecordings
 from hil.errors import ConfigError, UnknownNameError
 from hil.progress import OnProgress, ignore_progress
 from hil.rng import stream
+from hil.types import EventBatch, Geometry
 
 __all__ = ["KINDS", "emulate"]
 
@@ -34,7 +35,40 @@ def _digits(count: int, seed: int, held_out: bool, on_progress: OnProgress) -> L
     return LabelledRecordings(tuple(samples), tuple(str(labels[i]) for i in pool[:count]), GEOMETRY)
 
 
-KINDS: Mapping[str, Emulation] = MappingProxyType({"digits": _digits})
+def _gestures(count: int, seed: int, held_out: bool, on_progress: OnProgress) -> LabelledRecordings:  # noqa: FBT001
+    """Show people who gesture, a new person each time."""
+    from emulators.scenes import gestures
+
+    return _drawn(gestures.LABELS, gestures.recording, gestures.GEOMETRY, count, (seed, held_out), on_progress)
+
+
+def _shapes(count: int, seed: int, held_out: bool, on_progress: OnProgress) -> LabelledRecordings:  # noqa: FBT001
+    """Show shapes that drift and turn, of another size, light and path each time."""
+    from emulators.scenes import shapes
+
+    return _drawn(shapes.LABELS, shapes.recording, shapes.GEOMETRY, count, (seed, held_out), on_progress)
+
+
+def _drawn(
+    classes: tuple[str, ...],
+    record: Callable[..., EventBatch],
+    geometry: Geometry,
+    count: int,
+    which: tuple[int, bool],
+    on_progress: OnProgress,
+) -> LabelledRecordings:
+    """Return equally many recordings of each class, every one with a seed of its own."""
+    seed, held_out = which
+    labels = tuple(classes[i % len(classes)] for i in range(count))
+    samples = []
+    for i, label in enumerate(labels):
+        own_seed = int(stream(seed, "emulated", int(held_out), i).integers(2**31))
+        samples.append(record(label, seed=own_seed))
+        on_progress(i + 1, count)
+    return LabelledRecordings(tuple(samples), labels, geometry)
+
+
+KINDS: Mapping[str, Emulation] = MappingProxyType({"digits": _digits, "gestures": _gestures, "shapes": _shapes})
 
 
 def emulate(
