@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_target
 from hil.sep.gate import DistanceGate
 from hil.sep.vectors import unit64
-from hil.types import FeatureBatch, Float32Array, Int8Array, Int64Array
+from hil.types import FeatureBatch, Float32Array, Inference, Int8Array, Int64Array
+from quant.metrics import ArrayCost, NeuroBenchMetrics, array_cost, neurobench_metrics
 
 __all__ = ["Score", "outputs_of", "score_network", "score_outputs"]
 
@@ -33,6 +34,8 @@ class Score:
         gate_sent: How many windows the gate sends when they follow each other.
         gate_flips: How many of the gate's decisions differ from the integer reference's.
         accuracy_by_class: Accuracy of the windows of each caption, or None for a class without windows.
+        neurobench: NeuroBench's figures of the network on the same windows; None where outputs alone were scored.
+        arrays: What packed software reads and arrays do for it; None likewise.
     """
 
     accuracy: float
@@ -41,6 +44,8 @@ class Score:
     gate_sent: int
     gate_flips: int
     accuracy_by_class: tuple[float | None, ...]
+    neurobench: NeuroBenchMetrics | None = None
+    arrays: ArrayCost | None = None
 
     def as_document(self) -> dict[str, Any]:
         """Return the score as JSON-ready values."""
@@ -66,9 +71,21 @@ def score_network(
         seed: Of the backend's devices.
         on_progress: Called with the windows done and their total.
     """
-    reference = outputs_of(network, features, backend=open_target(REFERENCE), seed=seed)
+    traced = _reference(network, features)
     outputs = outputs_of(network, features, backend=backend, seed=seed, on_progress=on_progress)
-    return score_outputs(network, outputs, labels, reference=reference)
+    score = score_outputs(network, outputs, labels, reference=traced.outputs)
+    return replace(
+        score,
+        neurobench=neurobench_metrics(network, features, traced.layers),
+        arrays=array_cost(network, features, traced.layers),
+    )
+
+
+def _reference(network: TernaryNetwork, features: Int8Array) -> Inference:
+    if not len(features):
+        raise InvalidValueError("there must be at least one window to score, but there is none")
+    with open_target(REFERENCE).program(network, seed=0) as session:
+        return session.infer(features, t_us=np.arange(len(features), dtype=np.int64), trace=True)
 
 
 def outputs_of(

@@ -59,4 +59,13 @@ def _text(network: TernaryNetwork, score: Score, target: str) -> str:
         for text, accuracy in zip(captions, score.accuracy_by_class, strict=True)
         if accuracy is not None
     ]
+    if score.neurobench and score.arrays:
+        nb, arrays = score.neurobench, score.arrays
+        lines += [
+            f"NeuroBench: {nb.footprint_bytes:,} B, connection sparsity {nb.connection_sparsity:.1%}, activation "
+            f"sparsity {nb.activation_sparsity:.1%}; a window takes {nb.effective_macs:,.0f} MACs and "
+            f"{nb.effective_acs:,.0f} ACs of {nb.dense_operations:,.0f} dense operations",
+            f"packed: {arrays.packed_bytes:,} B; on 128x128 arrays a window drives {arrays.driven_rows:,.0f} rows, "
+            f"reads {arrays.cell_reads:,.0f} of {arrays.cells:,} cells and converts {arrays.adc_conversions:,} times",
+        ]
     return "\n".join(lines)
