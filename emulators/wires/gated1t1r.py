@@ -15,9 +15,9 @@ import numpy as np
 from numba import njit
 
 from emulators.wires.values import Wires
-from hil.types import Float64Array, Int64Array
+from hil.types import BoolArray, Float64Array, Int64Array
 
-__all__ = ["column_currents", "solve_gated"]
+__all__ = ["bit_line_voltages", "column_currents", "solve_gated"]
 
 LARGE_GROWTH = 1e9
 """Above this product of wire resistance, conductance and rows, numerators are scaled back after every row."""
@@ -44,10 +44,26 @@ def solve_gated(
     The device voltage of an open cell is what its access transistor blocks: 0 minus the bit line.
     Arguments as ``column_currents``.
     """
-    across: Float64Array = _voltages(g_siemens, voltage_volt, wires.r_bit_line_ohm, wires.r_last_ohm)
-    conducting = np.where(voltage_volt != 0, 1.0, 0.0)
-    row = np.einsum("ij,nij->ni", g_siemens, across) * conducting
+    end = np.zeros((len(voltage_volt), g_siemens.shape[1]))
+    across = voltage_volt[:, :, None] - bit_line_voltages(g_siemens, voltage_volt, end, voltage_volt != 0, wires)
+    row = np.einsum("ij,nij->ni", g_siemens, across) * (voltage_volt != 0)
     return column_currents(g_siemens, voltage_volt, wires), row, across
+
+
+def bit_line_voltages(
+    g_siemens: Float64Array, source_volt: Float64Array, end_volt: Float64Array, driven: BoolArray, wires: Wires
+) -> Float64Array:
+    """Return the (n, rows, columns) bit-line voltages at every cell.
+
+    Args:
+        g_siemens: (rows, columns).
+        source_volt: (n, rows) at the driven rows.
+        end_volt: (n, columns) at the column ends; 0 V is the virtual ground.
+        driven: (n, rows) rows whose cells conduct.
+        wires: Of topology ``gated1t1r``.
+    """
+    voltages: Float64Array = _voltages(g_siemens, source_volt, end_volt, driven, wires.r_bit_line_ohm, wires.r_last_ohm)
+    return voltages
 
 
 @njit(cache=True, fastmath={"contract"})
@@ -121,27 +137,31 @@ def _wires_below(driven: Int64Array, rows: int, r: float, r_last: float) -> Floa
 
 
 @njit(cache=True)
-def _voltages(g: Float64Array, voltage: Float64Array, r: float, r_last: float) -> Float64Array:
+def _voltages(
+    g: Float64Array, voltage: Float64Array, end: Float64Array, driven: BoolArray, r: float, r_last: float
+) -> Float64Array:
     rows, columns = g.shape
-    across = np.empty((voltage.shape[0], rows, columns))
+    bit_line = np.empty((voltage.shape[0], rows, columns))
     source, admittance = np.empty((rows, columns)), np.empty((rows, columns))
     for s in range(voltage.shape[0]):
-        _norton(g, voltage[s], r, source, admittance)
+        _norton(g, voltage[s], driven[s], r, source, admittance)
         for k in range(columns):
-            below, segment = 0.0, r_last
+            below, segment = end[s, k], r_last
             for i in range(rows - 1, -1, -1):
                 below = (below + segment * source[i, k]) / (1.0 + segment * admittance[i, k])
-                across[s, i, k] = voltage[s, i] - below
+                bit_line[s, i, k] = below
                 segment = r
-    return across
+    return bit_line
 
 
 @njit(cache=True)
-def _norton(g: Float64Array, voltage: Float64Array, r: float, source: Float64Array, admittance: Float64Array) -> None:
+def _norton(
+    g: Float64Array, voltage: Float64Array, driven: BoolArray, r: float, source: Float64Array, admittance: Float64Array
+) -> None:
     """Fill what every column down to row i looks like from its bit-line node there."""
     for i in range(g.shape[0]):
         for k in range(g.shape[1]):
-            gate = g[i, k] if voltage[i] != 0.0 else 0.0
+            gate = g[i, k] if driven[i] else 0.0
             damp = 1.0 + r * admittance[i - 1, k] if i > 0 else 1.0
             admittance[i, k] = gate + (admittance[i - 1, k] / damp if i > 0 else 0.0)
             source[i, k] = gate * voltage[i] + (source[i - 1, k] / damp if i > 0 else 0.0)
