@@ -84,7 +84,7 @@ class Aedat2:
         chip = CHIPS[name]
         on_bit = option.number(options, "on_bit", chip.on_bit, low=0, high=1)
         limits = (chip.size.width, chip.size.height, *chip[1:-1], on_bit)
-        stream = WordStream(path, start, np.uint8, _kernel, limits, (EARLIEST_US, 0, 0), events_when_cut=1)
+        stream = WordStream(path, start, np.uint8, _kernel, limits, (EARLIEST_US, 0, 0), EVENT_BYTES, events_when_cut=1)
         layout = Layout(self.name, chip.size, (path.stat().st_size - start) // EVENT_BYTES)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hil.errors import DamagedFileError, FormatError
 from hil.registry import refuse_unknown_options
 from sensors.formats import options as option
-from sensors.formats.aedat4_layout import MAX_PACKET_BYTES, VERSION_LINE, Header, decompress, read_header, read_index
+from sensors.formats.aedat4_layout import MAX_PACKET_BYTES, VERSION_LINE, Header, decompressor, read_header, read_index
 from sensors.formats.aedat4_writer import write
 from sensors.formats.compression import LZ4_MAGIC, ZSTD_MAGIC, PayloadError
 from sensors.formats.flatbuffers import FlatbufferError, root
@@ -29,6 +29,8 @@ from sensors.formats.verdicts import REASONS, SOUND
 __all__ = ["FORMAT", "Aedat4", "write"]
 
 EVENT_BYTES = 16
+USUAL_LAYOUT = struct.pack("<I4sHHHHiI", 16, b"EVTS", 0, 6, 8, 4, 6, 4)
+READ_AHEAD_BYTES = 1 << 20
 ABOUT_EVENT_BYTES = 6  # what an event of a real LZ4 recording takes
 
 
@@ -58,7 +60,7 @@ class Aedat4:
         )
 
         def decode(sink: Sink) -> Steps:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=READ_AHEAD_BYTES) as file:
                 yield from _Walk(file, header, stream, sink).run()
 
         return FileRecording(path, layout, decode, salvage=salvage)
@@ -91,7 +93,10 @@ class _Walk(PacketWalk):
         super().__init__(file, sink, header.packets_start, header.packets_end)
         self._header = header
         self._stream = stream
+        self._decompress = decompressor(header.compression)
         self._index = self._load_index()
+        self._starts = None if self._index is None else np.ascontiguousarray(self._index["offset"])
+        self._counts = None if self._index is None else np.ascontiguousarray(self._index["events"])
         self._cursor = 0
 
     def _load_index(self) -> npt.NDArray[np.void] | None:
@@ -112,6 +117,8 @@ class _Walk(PacketWalk):
         packet = self._packet_at(position)
         if packet.stream == self._stream:
             self._unpack(packet, self._words(packet))
+        else:
+            self._cursor += 1
         return packet.start + 8 + packet.size
 
     def _packet_at(self, position: int) -> _Packet:
@@ -128,42 +135,38 @@ class _Walk(PacketWalk):
             raise DamagedFileError(message, offset_bytes=position)
         return packet
 
-    def _words(self, packet: _Packet) -> npt.NDArray[np.uint32]:
+    def _words(self, packet: _Packet) -> npt.NDArray[np.uint64]:
         try:
-            raw = decompress(self.read(packet.start + 8, packet.size), self._header.compression)
-            start, count = root(raw, b"EVTS").vector(0, EVENT_BYTES)
+            raw = self._decompress(self.read(packet.start + 8, packet.size))
+            start, count = _events_in(raw)
         except (FlatbufferError, PayloadError) as error:
             raise DamagedFileError(f"a packet is broken: {error}", offset_bytes=packet.start) from error
         self._check_count(packet, count)
-        words = np.frombuffer(raw, np.uint32, count=4 * count, offset=start) if count else np.empty(0, np.uint32)
-        if words.flags.aligned and not words.flags.writeable:
-            return words
-        words = words.copy()
-        words.flags.writeable = False
+        words = np.frombuffer(raw, np.uint64, count=2 * count, offset=start) if count else np.frombuffer(b"", np.uint64)
+        if not words.flags.aligned:
+            words = words.copy()
+            words.flags.writeable = False
         return words
 
     def _check_count(self, packet: _Packet, count: int) -> None:
-        if self._index is None:
+        if self._starts is None or self._counts is None:
             return
-        data_start = packet.start + 8
-        if not self._index_has(self._cursor, data_start):
-            self._cursor = int(np.searchsorted(self._index["offset"], data_start))
-        if not self._index_has(self._cursor, data_start) or self._index["events"][self._cursor] != count:
+        start, entry = packet.start + 8, self._cursor
+        if entry >= len(self._starts) or self._starts[entry] != start:
+            entry = int(np.searchsorted(self._starts, start))
+        if entry >= len(self._starts) or self._starts[entry] != start or self._counts[entry] != count:
             message = f"a packet of {count} events is not the one that the index has there"
             raise DamagedFileError(message, offset_bytes=packet.start)
-        self._cursor += 1
+        self._cursor = entry + 1
 
-    def _index_has(self, entry: int, data_start: int) -> bool:
-        return self._index is not None and entry < len(self._index) and self._index["offset"][entry] == data_start
-
-    def _unpack(self, packet: _Packet, words: npt.NDArray[np.uint32]) -> None:
+    def _unpack(self, packet: _Packet, words: npt.NDArray[np.uint64]) -> None:
         from sensors.formats.kernels.aedat4 import unpack
 
-        count = words.size // 4
+        count = words.size // 2
         room = self.sink.room(count)
         geometry = self._header.geometries[self._stream]
         floor_us = EARLIEST_US if self.sink.salvage else self.sink.last_us
-        sound, verdict = unpack(words, geometry.width, geometry.height, floor_us, room.t, room.x, room.y, room.p)
+        sound, verdict = unpack(words, geometry.width, geometry.height, floor_us, room)
         if verdict != SOUND:
             message = f"{REASONS[verdict]} at event {sound} of a packet"
             raise DamagedFileError(message, offset_bytes=packet.start)
@@ -200,6 +203,15 @@ class _Walk(PacketWalk):
         starts = self._index["offset"] - 8
         ours = (starts >= start) & (starts < stop) & (self._index["stream"] == self._stream)
         return int(self._index["events"][ours].sum())
+
+
+def _events_in(raw: bytes) -> tuple[int, int]:
+    """Return where a packet's events start and how many there are; nearly all packets are laid out alike."""
+    if raw[4:28] == USUAL_LAYOUT:
+        size, count = struct.unpack_from("<I", raw)[0], struct.unpack_from("<I", raw, 28)[0]
+        if size + 4 <= len(raw) and 32 + EVENT_BYTES * count <= len(raw):
+            return 32, count
+    return root(raw, b"EVTS").vector(0, EVENT_BYTES)
 
 
 def _mark(compression: str) -> tuple[bytes, int]:

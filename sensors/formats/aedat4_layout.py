@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
@@ -18,10 +19,19 @@ import numpy.typing as npt
 
 from hil.errors import DamagedFileError, FormatError
 from hil.types import Geometry
-from sensors.formats.compression import PayloadError, lz4_frame, zstd_frame
+from sensors.formats.compression import Lz4Frames, PayloadError, zstd_frame
 from sensors.formats.flatbuffers import FlatbufferError, root
 
-__all__ = ["INDEX_ENTRY", "MAX_PACKET_BYTES", "VERSION_LINE", "Header", "decompress", "read_header", "read_index"]
+__all__ = [
+    "INDEX_ENTRY",
+    "MAX_PACKET_BYTES",
+    "VERSION_LINE",
+    "Header",
+    "decompress",
+    "decompressor",
+    "read_header",
+    "read_index",
+]
 
 VERSION_LINE = b"#!AER-DAT4.0\r\n"
 COMPRESSIONS = ("none", "lz4", "lz4_high", "zstd", "zstd_high")
@@ -141,15 +151,20 @@ def _geometry(info: ET.Element, offset: int) -> Geometry:
 
 
 def decompress(data: bytes, compression: str) -> bytes:
-    """Return the flatbuffer inside a payload.
+    """Return the flatbuffer inside one payload; for many, keep a ``decompressor``.
 
     Raises:
         PayloadError: The payload is broken or too big.
     """
+    return decompressor(compression)(data)
+
+
+def decompressor(compression: str) -> Callable[[bytes], bytes]:
+    """Return what gets the flatbuffer out of a payload; it raises ``PayloadError`` if that is broken or too big."""
     if compression == "none":
-        return data
-    frame = lz4_frame if compression.startswith("lz4") else zstd_frame
-    return frame(data, MAX_PACKET_BYTES)
+        return lambda data: data
+    frame = Lz4Frames().decompress if compression.startswith("lz4") else zstd_frame
+    return lambda data: frame(data, MAX_PACKET_BYTES)
 
 
 def read_index(file: BinaryIO, header: Header) -> npt.NDArray[np.void]:
@@ -167,7 +182,7 @@ def read_index(file: BinaryIO, header: Header) -> npt.NDArray[np.void]:
         raise DamagedFileError(message, offset_bytes=start)
     file.seek(start)
     try:
-        entries = _entries(decompress(file.read(size), header.compression))
+        entries = _entries(decompressor(header.compression)(file.read(size)))
     except (FlatbufferError, PayloadError) as error:
         message = f"the index of packets is broken: {error}"
         raise DamagedFileError(message, offset_bytes=start) from error

@@ -58,7 +58,9 @@ class Dat:
         x_bits, y_bits = (14, 14) if _version(header) >= 2 else (9, 8)
         geometry, assumed = _geometry(header, options, head, x_bits, y_bits)
         limits = (geometry.width, geometry.height, x_bits, y_bits)
-        stream = WordStream(path, start, np.uint32, _kernel, limits, (EARLIEST_US, 0, 0), events_when_cut=1)
+        stream = WordStream(
+            path, start, np.uint64, _kernel, limits, (EARLIEST_US, 0, 0), EVENT_BYTES, events_when_cut=1
+        )
         layout = Layout(self.name, geometry, (path.stat().st_size - start) // EVENT_BYTES, assumed=assumed)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 

@@ -22,6 +22,7 @@ __all__ = ["FORMAT", "Es"]
 
 SIGNATURE = b"Event Stream"
 HEADER_BYTES = 20
+EVENT_BYTES = 5
 TYPES = {0: "generic", 1: "DVS", 2: "ATIS", 3: "asynchronous display", 4: "colour"}
 FLAG_BITS = {1: 1, 2: 2}
 
@@ -42,8 +43,8 @@ class Es:
         with path.open("rb") as file:
             kind, geometry = _read_header(file.read(HEADER_BYTES))
         limits = (geometry.width, geometry.height, FLAG_BITS[kind])
-        stream = WordStream(path, HEADER_BYTES, np.uint8, _kernel, limits, (0,))
-        layout = Layout(self.name, geometry, path.stat().st_size // 5)
+        stream = WordStream(path, HEADER_BYTES, np.uint8, _kernel, limits, (0,), EVENT_BYTES)
+        layout = Layout(self.name, geometry, path.stat().st_size // EVENT_BYTES)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 

@@ -77,6 +77,7 @@ class RawFormat:
             words.kernel,
             (geometry.width, geometry.height, reorder_us, int(swapped)),
             words.state,
+            words.bytes_per_event,
             words.events_per_word,
             complaint=self._complaint,
         )

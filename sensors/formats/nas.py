@@ -49,7 +49,9 @@ class Nas:
         on_bit = option.number(options, "on_bit", 1, low=0, high=1)
         start = option.number(options, "header_bytes", 0, low=0, high=path.stat().st_size)
         limits = (channels, ears, address_bytes, tick.numerator, tick.denominator, on_bit)
-        stream = WordStream(path, start, np.uint8, _kernel, limits, (EARLIEST_US, 0, 0), events_when_cut=1)
+        stream = WordStream(
+            path, start, np.uint8, _kernel, limits, (EARLIEST_US, 0, 0), address_bytes + 4, events_when_cut=1
+        )
         expected = (path.stat().st_size - start) // (address_bytes + 4)
         return FileRecording(
             path, Layout(self.name, Geometry(channels, ears), expected), stream.decode, salvage=salvage

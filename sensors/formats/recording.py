@@ -20,6 +20,7 @@ Decode: TypeAlias = Callable[[Sink], Steps]
 """Reads a file from its start and commits events to the sink; each step yields the byte it has come to."""
 
 BATCH_EVENTS = 1 << 16
+SPARE_EVENTS = 1 << 13  # for those that wait for the next batch
 MOST_EXPECTED_EVENTS = 1 << 26
 
 
@@ -70,7 +71,7 @@ class FileRecording:
 
     def __iter__(self) -> Iterator[EventBatch]:
         """Yield time-ordered, non-empty batches."""
-        sink, steps = self._start(BATCH_EVENTS)
+        sink, steps = self._start(BATCH_EVENTS + SPARE_EVENTS)
         for self.bytes_read in steps:
             if len(sink) >= BATCH_EVENTS // 2:
                 yield from sink.batches()

@@ -173,7 +173,7 @@ class EventMessages:
 
         if len(events) % 2:
             raise MessageError("a message ends inside an event")
-        words = np.frombuffer(events, np.uint16)
+        words = np.frombuffer(events, np.uint16).copy()  # writable, as the compiled loop was made for
         limits = np.array([geometry.width, geometry.height, 1 << 62, 0], np.int64)  # order is checked later
         state, self._evt3 = self._evt3, np.array(START, np.int64)  # after damage, start anew
         parts, used = [], 0

@@ -89,6 +89,7 @@ class Sink:
         self._columns = Columns.of(capacity, with_offsets=salvage)
         self._filled = 0
         self._emitted_us = EARLIEST_US
+        self._in_order = True
 
     def __len__(self) -> int:
         """Return the number of committed events not yet handed out."""
@@ -103,22 +104,27 @@ class Sink:
             self._columns = bigger
         return self._columns.part(self._filled, len(self._columns.t))
 
-    def commit(self, n_events: int) -> None:
-        """Accept the first ``n_events`` of the room as events."""
+    def commit(self, n_events: int, *, in_order: bool = True) -> None:
+        """Accept the first ``n_events`` of the room as events; say so if some are late."""
         self._filled += n_events
+        self._in_order &= in_order
         if n_events:
             self.last_us = int(self._columns.t[self._filled - 1])
 
     def batches(self, *, final: bool = False) -> Iterator[EventBatch]:
         """Hand out what is ready, as one batch or none; ``final`` when the file is at its end."""
-        if self.salvage or self.reorder_us:
-            batch = self._take_ordered(final=final)
-        else:
-            events = self._columns.part(0, self._filled)
-            batch = events.batch()
-            self._restart(events.part(0, 0), final=final)
+        in_order = self._in_order and not self.salvage
+        batch = self._take_sound(final=final) if in_order else self._take_ordered(final=final)
         if len(batch):
             yield batch
+
+    def _take_sound(self, *, final: bool) -> EventBatch:
+        events = self._columns.part(0, self._filled)
+        ready = self._filled
+        if self.reorder_us and not final and ready:
+            ready = int(np.searchsorted(events.t, events.t[-1] - self.reorder_us, side="right"))
+        self._restart(events.part(ready, self._filled), final=final)
+        return events.part(0, ready).batch()
 
     def _restart(self, kept: Columns, *, final: bool) -> None:
         """Start anew with events that wait; the old columns belong to the batch that was handed out."""
@@ -142,6 +148,7 @@ class Sink:
         if len(emitted.t):
             self._emitted_us = int(emitted.t[-1])
         self._restart(events.pick(~ready & (keep | ~settled)), final=final)
+        self._in_order = not _backwards(self._columns.t[: self._filled], EARLIEST_US)
         return emitted.batch()
 
     def _choose(self, t: Int64Array) -> BoolArray:

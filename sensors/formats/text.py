@@ -30,6 +30,7 @@ __all__ = ["FORMAT", "Text", "write"]
 HEAD_BYTES = 1 << 16
 LINE_BYTES = 40
 ABOUT_LINE_BYTES = 12
+SHORTEST_LINE_BYTES = 8
 SPLIT = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 POLARITY = re.compile(r"[01]|-1|true|false|on|off", re.IGNORECASE)
@@ -91,7 +92,15 @@ class Text:
         places = tuple(shape.order.index(column) for column in "txyp")
         limits = (geometry.width, geometry.height, *places, decimals, divisor)
         stream = WordStream(
-            path, shape.start, np.uint8, _kernel, limits, (EARLIEST_US,), events_when_cut=1, ending=b"\n"
+            path,
+            shape.start,
+            np.uint8,
+            _kernel,
+            limits,
+            (EARLIEST_US,),
+            SHORTEST_LINE_BYTES,
+            events_when_cut=1,
+            ending=b"\n",
         )
         layout = Layout(self.name, geometry, path.stat().st_size // ABOUT_LINE_BYTES, assumed=assumed)
         return FileRecording(path, layout, stream.decode, salvage=salvage)

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["BAD_LINE", "BAD_POLARITY", "NO_PLACE", "OUT_OF_RANGE", "REASONS", "SOUND", "TIME_BACK", "UNKNOWN_WORD"]
+__all__ = [
+    "BAD_LINE",
+    "BAD_POLARITY",
+    "LATE",
+    "NO_PLACE",
+    "OUT_OF_RANGE",
+    "REASONS",
+    "SOUND",
+    "TIME_BACK",
+    "UNKNOWN_WORD",
+]
 
 SOUND = 0
+LATE = -1  # sound, but some events must be put in order
 OUT_OF_RANGE = 1
 TIME_BACK = 2
 BAD_POLARITY = 3

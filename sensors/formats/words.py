@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ from hil.errors import DamagedFileError
 from hil.types import Int64Array
 from sensors.formats.recording import Steps
 from sensors.formats.sink import Sink
-from sensors.formats.verdicts import REASONS, SOUND
+from sensors.formats.verdicts import LATE, REASONS, SOUND
 
 __all__ = ["Kernel", "WordStream"]
 
@@ -28,8 +27,9 @@ events (-1 unknown), until the marks are full. ``base`` is the byte offset of th
 ``state`` what the loop remembers.
 """
 
-CHUNK_BYTES = 1 << 20
+CHUNK_EVENTS = 1 << 16
 MARKS = 1 << 12
+LONGEST_REST = 1 << 13  # more than any loop leaves over
 
 
 def _no_complaint(_state: Int64Array) -> str:
@@ -47,6 +47,7 @@ class WordStream:
         kernel: Imports and returns the compiled loop.
         limits: What the loop checks against, as it documents.
         state: What the loop remembers before the first word.
+        bytes_per_event: What an event takes, or about that.
         events_per_word: Most events one word can hold.
         events_when_cut: How many events an incomplete last word held; -1 unknown.
         ending: Bytes to read on after the last of the file.
@@ -59,6 +60,7 @@ class WordStream:
     kernel: Callable[[], Kernel]
     limits: tuple[int, ...]
     state: tuple[int, ...]
+    bytes_per_event: int
     events_per_word: int = 1
     events_when_cut: int = -1
     ending: bytes = b""
@@ -66,50 +68,73 @@ class WordStream:
 
     def decode(self, sink: Sink) -> Steps:
         """Commit every word's events; raise at damage, or step over it in salvage."""
-        kernel = self.kernel()
-        state = np.array(self.state, np.int64)
-        limits = np.array(self.limits, np.int64)
-        position, rest = self.start, b""
+        feed = _Feed(self, sink)
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.start)
-            for chunk in self._chunks(file):
-                data = rest + chunk if rest else chunk
-                used = self._feed(kernel, data, position, limits, state, sink)
-                position += used
-                rest = data[used:]
-                yield position
-        if rest:
-            self._cut(position, len(rest), sink)
-        complaint = self.complaint(state)
-        if complaint and not sink.salvage:
-            raise DamagedFileError(complaint, offset_bytes=self.start)
-
-    def _chunks(self, file: FileIO) -> Iterator[bytes]:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+            while read := file.readinto(feed.space):
+                yield feed.take(read)
         if self.ending:
-            yield self.ending
+            feed.space[: len(self.ending)] = self.ending
+            yield feed.take(len(self.ending))
+        feed.finish()
 
-    def _feed(self, kernel: Kernel, data: bytes, base: int, limits: Int64Array, state: Int64Array, sink: Sink) -> int:
-        size = np.dtype(self.dtype).itemsize
-        words: npt.NDArray[Any] = np.frombuffer(data, self.dtype, count=len(data) // size)
-        marks = np.empty((MARKS if sink.salvage else 0, 4), np.int64)
+
+class _Feed:
+    """One pass over the words: a buffer, and what the loop remembers."""
+
+    def __init__(self, stream: WordStream, sink: Sink) -> None:
+        self._stream = stream
+        self._sink = sink
+        self._kernel = stream.kernel()
+        self._state = np.array(stream.state, np.int64)
+        self._limits = np.array(stream.limits, np.int64)
+        self._marks = np.empty((MARKS if sink.salvage else 0, 4), np.int64)
+        self._buffer = np.empty(CHUNK_EVENTS * stream.bytes_per_event + LONGEST_REST, np.uint8)
+        self._rest = 0
+        self._position = stream.start
+
+    @property
+    def space(self) -> memoryview:
+        """Where to put what is read next: behind what the loop left over."""
+        return memoryview(self._buffer.data)[self._rest : self._rest + len(self._buffer) - LONGEST_REST]
+
+    def take(self, n_bytes: int) -> int:
+        """Decode what was put into the space; return how far in the file that comes."""
+        data = self._buffer[: self._rest + n_bytes]
+        dtype = np.dtype(self._stream.dtype)
+        words = data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype)
+        used = self._decode(words, dtype.itemsize) * dtype.itemsize
+        self._position += used
+        self._rest = data.size - used
+        self._buffer[: self._rest] = data[used:]
+        return self._position
+
+    def _decode(self, words: npt.NDArray[Any], word_bytes: int) -> int:
         used = 0
         while used < words.size:
-            room = sink.room(max(words.size - used, self.events_per_word))
-            consumed, filled, marked, verdict = kernel(words[used:], base + used * size, limits, state, room, marks)
-            sink.commit(filled)
+            about = (words.size - used) * word_bytes // self._stream.bytes_per_event
+            room = self._sink.room(max(about, self._stream.events_per_word))
+            offset = self._position + used * word_bytes
+            consumed, filled, marked, verdict = self._kernel(
+                words[used:], offset, self._limits, self._state, room, self._marks
+            )
+            self._sink.commit(filled, in_order=verdict != LATE)
+            self._sink.account.add_marks(self._marks[:marked])
             used += consumed
-            sink.account.add_marks(marks[:marked])
-            if verdict != SOUND:
-                raise DamagedFileError(REASONS[verdict], offset_bytes=base + used * size)
+            if verdict > SOUND:
+                raise DamagedFileError(REASONS[verdict], offset_bytes=self._position + used * word_bytes)
             if not consumed and not marked and not filled:
                 break
-        return used * size
+        return used
 
-    def _cut(self, position: int, length: int, sink: Sink) -> None:
+    def finish(self) -> None:
+        """Check that nothing is left and nothing is missing."""
         message = "the file ends inside an event"
-        if not sink.salvage:
-            raise DamagedFileError(message, offset_bytes=position)
-        events = self.events_when_cut if self.events_when_cut >= 0 else None
-        sink.account.add(position, length, message, events=events)
+        if self._rest and not self._sink.salvage:
+            raise DamagedFileError(message, offset_bytes=self._position)
+        if self._rest:
+            events = self._stream.events_when_cut
+            self._sink.account.add(self._position, self._rest, message, events=events if events >= 0 else None)
+        complaint = self._stream.complaint(self._state)
+        if complaint and not self._sink.salvage:
+            raise DamagedFileError(complaint, offset_bytes=self._stream.start)

@@ -20,59 +20,62 @@ BLOCK = 1024
 
 @njit(cache=True, nogil=True)
 def decode(
-    words: npt.NDArray[np.uint32],
+    words: npt.NDArray[np.uint64],
     base: int,
     limits: Int64Array,
     state: Int64Array,
     room: Columns,
     marks: Int64Array,
 ) -> tuple[int, int, int, int]:
-    """Follow the contract of ``words.Kernel``; an event is two words, so an odd last one is left.
+    """Follow the contract of ``words.Kernel``.
 
     Limits are width, height, and the bits of column and row; state is the latest time, the last stored time and how
     often it started over.
     """
-    sound = _decode_sound(words, limits, state, room) if not room.offset.size else 0
-    if 2 * sound == words.size - words.size % 2:
-        return 2 * sound, sound, 0, SOUND
-    used, filled, marked, verdict = _decode_any(words[2 * sound :], base + 8 * sound, limits, state, room, sound, marks)
-    return 2 * sound + used, filled, marked, verdict
+    sound = _sprint(words, limits, state, room) if not room.offset.size else 0
+    if sound == words.size:
+        return sound, sound, 0, SOUND
+    used, filled, marked, verdict = _walk(words[sound:], base + 8 * sound, limits, state, room, sound, marks)
+    return sound + used, filled, marked, verdict
 
 
 @njit(cache=True, nogil=True)
-def _decode_sound(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array, room: Columns) -> int:
-    """Decode blocks that are sound without a branch, so that the loop runs on vectors; stop before the first other."""
-    width, height = np.uint32(limits[0]), np.uint32(limits[1])
-    row_shift, p_shift = np.uint32(limits[2]), np.uint32(limits[2] + limits[3])
-    x_mask, y_mask = np.uint32((1 << limits[2]) - 1), np.uint32((1 << limits[3]) - 1)
+def _sprint(words: npt.NDArray[np.uint64], limits: Int64Array, state: Int64Array, room: Columns) -> int:
+    """Decode blocks without a branch, so that the loops run on vectors; stop before the first that is not sound."""
+    width, height = np.uint64(limits[0]), np.uint64(limits[1])
+    row_shift, p_shift = np.uint64(32 + limits[2]), np.uint64(32 + limits[2] + limits[3])
+    x_mask, y_mask = np.uint64((1 << limits[2]) - 1), np.uint64((1 << limits[3]) - 1)
     shift_us = state[2] << TIME_BITS
-    n = min(words.size // 2, room.t.size)
-    last = np.uint32(max(state[1], 0))
+    n = min(words.size, room.t.size)
+    last = state[1] + shift_us
     for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
-        bad = words[2 * start] < last
-        for i in range(start + 1, stop):
-            bad |= words[2 * i] < words[2 * i - 2]
-        for i in range(start, stop):
-            address = words[2 * i + 1]
-            column = address & x_mask
-            row = (address >> row_shift) & y_mask
-            polarity = address >> p_shift
-            bad |= (column >= width) | (row >= height) | (polarity > 1)
-            room.t[i] = np.int64(words[2 * i]) + shift_us
-            room.x[i] = column
-            room.y[i] = row
-            room.p[i] = polarity & np.uint32(1)
-        if bad:
+        block = words[start : min(start + BLOCK, n)]
+        t, x = room.t[start : start + BLOCK], room.x[start : start + BLOCK]
+        y, p = room.y[start : start + BLOCK], room.p[start : start + BLOCK]
+        widest = highest = any_p = np.uint64(0)
+        for i in range(block.size):
+            word = block[i]
+            column = (word >> np.uint64(32)) & x_mask
+            row = (word >> row_shift) & y_mask
+            polarity = word >> p_shift
+            t[i] = np.int64(word & np.uint64(0xFFFFFFFF)) + shift_us
+            x[i] = column
+            y[i] = row
+            p[i] = polarity != np.uint64(0)
+            widest, highest, any_p = max(widest, column), max(highest, row), any_p | polarity
+        back = t[0] < last
+        for i in range(1, block.size):
+            back |= t[i] < t[i - 1]
+        if back or widest >= width or highest >= height or any_p > np.uint64(1):
             return start
-        last = words[2 * stop - 2]
-        state[0], state[1] = np.int64(last) + shift_us, np.int64(last)
+        last = t[block.size - 1]
+        state[0], state[1] = last, last - shift_us
     return n
 
 
 @njit(cache=True, nogil=True)
-def _decode_any(
-    words: npt.NDArray[np.uint32],
+def _walk(
+    words: npt.NDArray[np.uint64],
     base: int,
     limits: Int64Array,
     state: Int64Array,
@@ -81,16 +84,19 @@ def _decode_any(
     marks: Int64Array,
 ) -> tuple[int, int, int, int]:
     """Decode a block that needs a closer look: wraps and damage."""
+    t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
     width, height, x_bits, y_bits = limits[0], limits[1], limits[2], limits[3]
-    salvage = room.offset.size > 0
+    salvage = offset.size > 0
     marked = 0
-    for i in range(min(words.size // 2, BLOCK) if not salvage else words.size // 2):
-        raw = np.int64(words[2 * i])
-        address = np.int64(words[2 * i + 1])
+    n = words.size if salvage else min(words.size, BLOCK)
+    for i in range(n):
+        raw = np.int64(words[i] & np.uint64(0xFFFFFFFF))
+        address = np.int64(words[i] >> np.uint64(32))
         column = address & ((1 << x_bits) - 1)
         row = (address >> x_bits) & ((1 << y_bits) - 1)
         polarity = address >> (x_bits + y_bits)
         reason = SOUND
+        time_us = state[0]
         if column >= width or row >= height:
             reason = OUT_OF_RANGE
         elif polarity > 1:
@@ -103,19 +109,19 @@ def _decode_any(
                 reason = TIME_BACK
         if reason != SOUND:
             if not salvage:
-                return 2 * i, filled, 0, reason
+                return i, filled, 0, reason
             if marked == len(marks):
-                return 2 * i, filled, marked, SOUND
+                return i, filled, marked, SOUND
             marked = mark(marks, marked, base + 8 * i, 8, reason, 1)
             continue
-        if filled == room.t.size:
-            return 2 * i, filled, marked, SOUND
+        if filled == t.size:
+            return i, filled, marked, SOUND
         state[0], state[1] = max(state[0], time_us), raw
-        room.t[filled], room.x[filled], room.y[filled], room.p[filled] = time_us, column, row, polarity
+        t[filled], x[filled], y[filled], p[filled] = time_us, column, row, polarity
         if salvage:
-            room.offset[filled], room.end[filled] = base + 8 * i, base + 8 * i + 8
+            offset[filled], end[filled] = base + 8 * i, base + 8 * i + 8
         filled += 1
-    return 2 * i + 2, filled, marked, SOUND
+    return n, filled, marked, SOUND
 
 
 @njit(cache=True, nogil=True)

@@ -15,13 +15,14 @@ from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
-from sensors.formats.verdicts import OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+from sensors.formats.verdicts import LATE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
 
 __all__ = ["decode", "decode_vectors", "encode"]
 
 CD_OFF, CD_ON, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED = 0x0, 0x1, 0x8, 0xA, 0xE, 0xF
 HIGH_BITS = 28
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
+STRIDE = 256  # words to look at closely before trying to run again
 
 
 @njit(cache=True, nogil=True)
@@ -38,44 +39,100 @@ def decode(
     Limits are width, height and how late an event may be; state is the latest time, the time of the last time-high
     word (-1 before the first), that word's own value, and how often the counter started over.
     """
+    if room.offset.size:
+        return _walk(words, base, limits, state, room, 0, marks)
+    used, filled = _sprint(words, limits, state, room)
+    if used == words.size:
+        return used, filled, 0, SOUND
+    walked, filled, marked, verdict = _walk(words[used : used + STRIDE], base, limits, state, room, filled, marks)
+    return used + walked, filled, marked, verdict
+
+
+@njit(cache=True, nogil=True)
+def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array, room: Columns) -> tuple[int, int]:
+    """Decode runs of events between time-high words on vectors; stop before anything else."""
+    width, height = np.uint32(limits[0]), np.uint32(limits[1])
+    latest, high_us, raw_high = state[0], state[1], state[2]
+    filled = used = 0
+    while used < words.size:
+        stop = used
+        while stop < words.size and words[stop] < np.uint32(0x20000000):
+            stop += 1
+        count = stop - used
+        if count:
+            if high_us < 0 or filled + count > room.t.size:
+                break
+            run = words[used:stop]
+            t, x = room.t[filled : filled + count], room.x[filled : filled + count]
+            y, p = room.y[filled : filled + count], room.p[filled : filled + count]
+            widest = highest = np.uint32(0)
+            for i in range(count):
+                word = run[i]
+                column, row = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF)
+                t[i] = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
+                x[i] = column
+                y[i] = row
+                p[i] = word >> np.uint32(28)
+                widest, highest = max(widest, column), max(highest, row)
+            back = t[0] < latest
+            for i in range(1, count):
+                back |= t[i] < t[i - 1]
+            if back or widest >= width or highest >= height:
+                break
+            latest = t[count - 1]
+            filled += count
+            used = stop
+        else:
+            value = np.int64(words[used] & np.uint32(0x0FFFFFFF))
+            if words[used] >> np.uint32(28) != TIME_HIGH or value < raw_high:
+                break
+            raw_high = value
+            high_us = ((state[3] << HIGH_BITS) | value) << 6
+            used += 1
+    state[0], state[1], state[2] = latest, high_us, raw_high
+    return used, filled
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    words: npt.NDArray[np.uint32],
+    base: int,
+    limits: Int64Array,
+    state: Int64Array,
+    room: Columns,
+    filled: int,
+    marks: Int64Array,
+) -> tuple[int, int, int, int]:
+    """Decode a stretch that needs a closer look: other words, wraps, late events and damage."""
+    t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
     width, height, late_us = limits[0], limits[1], limits[2]
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
-    salvage = room.offset.size > 0
-    capacity = room.t.size
-    filled = marked = i = 0
+    salvage = offset.size > 0
+    marked = i = 0
     verdict = SOUND
     while i < words.size:
         word = words[i]
         kind = word >> np.uint32(28)
+        reason = SOUND
         if kind <= CD_ON:
-            if high_us >= 0:
-                time_us = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
-                column = (word >> np.uint32(11)) & np.uint32(0x7FF)
-                row = word & np.uint32(0x7FF)
-                if column >= width or row >= height:
-                    if not salvage:
-                        verdict = OUT_OF_RANGE
-                        break
-                    if marked == len(marks):
-                        break
-                    marked = mark(marks, marked, base + 4 * i, 4, OUT_OF_RANGE, 1)
-                else:
-                    if filled == capacity:
-                        break
-                    if time_us < latest:
-                        if time_us < latest - late_us and not salvage:
-                            verdict = TIME_BACK
-                            break
-                    else:
-                        latest = time_us
-                    room.t[filled] = time_us
-                    room.x[filled] = column
-                    room.y[filled] = row
-                    room.p[filled] = kind == CD_ON
-                    if salvage:
-                        room.offset[filled] = base + 4 * i
-                        room.end[filled] = base + 4 * i + 4
-                    filled += 1
+            time_us = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
+            column, row = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF)
+            if high_us < 0:
+                pass
+            elif column >= width or row >= height:
+                reason = OUT_OF_RANGE
+            elif time_us < latest - late_us and not salvage:
+                reason = TIME_BACK
+            else:
+                if filled == t.size:
+                    break
+                if time_us < latest:
+                    verdict = LATE
+                latest = max(latest, time_us)
+                t[filled], x[filled], y[filled], p[filled] = time_us, column, row, kind == CD_ON
+                if salvage:
+                    offset[filled], end[filled] = base + 4 * i, base + 4 * i + 4
+                filled += 1
         elif kind == TIME_HIGH:
             value = np.int64(word & np.uint32(0x0FFFFFFF))
             if value < raw_high and wraps(value, raw_high, HIGH_BITS):
@@ -83,12 +140,14 @@ def decode(
             raw_high = value
             high_us = ((loops << HIGH_BITS) | value) << 6
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
+            reason = UNKNOWN_WORD
+        if reason != SOUND:
             if not salvage:
-                verdict = UNKNOWN_WORD
+                verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 4 * i, 4, UNKNOWN_WORD, -1)
+            marked = mark(marks, marked, base + 4 * i, 4, reason, 1 if reason == OUT_OF_RANGE else -1)
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     return i, filled, marked, verdict
@@ -109,7 +168,8 @@ def decode_vectors(
     """
     width, height, late_us, swapped = limits[0], limits[1], limits[2], limits[3]
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
-    salvage = room.offset.size > 0
+    t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
+    salvage = offset.size > 0
     filled = marked = i = 0
     verdict = SOUND
     while i < words.size:
@@ -137,23 +197,23 @@ def decode_vectors(
                         break
                     marked = mark(marks, marked, base + 8 * i, 8, OUT_OF_RANGE, count)
                 elif count:
-                    if filled + count > room.t.size:
+                    if filled + count > t.size:
                         break
                     if time_us < latest:
                         if time_us < latest - late_us and not salvage:
                             verdict = TIME_BACK
                             break
-                    else:
-                        latest = time_us
+                        verdict = LATE
+                    latest = max(latest, time_us)
                     for bit in range(last_bit + 1):
                         if (low >> np.uint64(bit)) & np.uint64(1):
-                            room.t[filled] = time_us
-                            room.x[filled] = column + bit
-                            room.y[filled] = row
-                            room.p[filled] = kind == CD_ON
+                            t[filled] = time_us
+                            x[filled] = column + bit
+                            y[filled] = row
+                            p[filled] = kind == CD_ON
                             if salvage:
-                                room.offset[filled] = base + 8 * i
-                                room.end[filled] = base + 8 * i + 8
+                                offset[filled] = base + 8 * i
+                                end[filled] = base + 8 * i + 8
                             filled += 1
         elif kind == TIME_HIGH:
             value = np.int64(top & np.uint64(0x0FFFFFFF))

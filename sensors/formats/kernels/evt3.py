@@ -16,7 +16,7 @@ from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
-from sensors.formats.verdicts import NO_PLACE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+from sensors.formats.verdicts import LATE, NO_PLACE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
 
 __all__ = ["STATE", "decode", "encode"]
 
@@ -24,6 +24,12 @@ ADDR_Y, EM_ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, CONTINUED_4, 
 EXT_TRIGGER, OTHERS, CONTINUED_12 = 0xA, 0xE, 0xF
 HIGH_BITS = 12
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
+STRIDE = 64  # words to look at closely before trying to run again
+MOST_PER_STEP = 33  # events that one step of the sprint can write, one that it does not keep included
+BIT_PLACES = np.zeros(32, np.uint8)
+BIT_PLACES[((np.uint64(0x077CB531) << np.arange(32, dtype=np.uint64)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)] = (
+    range(32)
+)
 NONE, LOST = -1, -2  # not seen yet; no longer known, because a damaged word may have set it
 STATE = (np.iinfo(np.int64).min // 2, NONE, NONE, 0, 0, NONE, NONE, 0)
 
@@ -43,73 +49,145 @@ def decode(
     word, that word's own value, how often the counter started over, the low time, the row, the base column and its
     polarity; -1 is none yet.
     """
+    if room.offset.size:
+        return _walk(words, base, limits, state, room, 0, marks)
+    used, filled = _sprint(words, limits, state, room)
+    if used == words.size:
+        return used, filled, 0, SOUND
+    walked, filled, marked, verdict = _walk(words[used : used + STRIDE], base, limits, state, room, filled, marks)
+    return used + walked, filled, marked, verdict
+
+
+@njit(cache=True, nogil=True)
+def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array, room: Columns) -> tuple[int, int]:
+    """Decode the usual words with as few branches as they allow; stop before anything else."""
+    t, x, y, p = room.t, room.x, room.y, room.p
+    width, height = np.uint16(min(limits[0], 0x800)), np.uint16(min(limits[1], 0x800))
+    latest, high_us, raw_high, low_us, base_x = state[0], state[1], state[2], state[4], state[6]
+    if high_us < 0 or state[5] < 0 or t.size < MOST_PER_STEP or words.size < 3:
+        return 0, 0
+    row, base_p = np.uint16(state[5]), np.uint16(state[7])
+    now_us = high_us | low_us
+    in_order = now_us >= latest
+    used, filled, one = np.uint64(0), np.uint64(0), np.uint64(1)
+    stop, full = np.uint64(words.size - 2), np.uint64(t.size - MOST_PER_STEP)
+    while used < stop and filled <= full:
+        word = words[used]
+        kind = word >> np.uint16(12)
+        if kind <= ADDR_X:
+            # a row or a column: write an event either way, and keep it if it was a column
+            value = word & np.uint16(0x7FF)
+            is_event = kind == ADDR_X
+            if value >= (width if is_event else height) or kind == EM_ADDR_Y or not in_order:
+                break
+            t[filled], x[filled], y[filled], p[filled] = now_us, value, row, (word >> np.uint16(11)) & np.uint16(1)
+            filled += np.uint64(is_event)
+            row = row if is_event else value
+        elif kind == VECT_12:
+            second, third = words[used + one], words[used + one + one]
+            whole = (second >> np.uint16(12) == VECT_12) & (third >> np.uint16(12) == VECT_8)
+            if not whole or not in_order or base_x < 0:
+                break
+            mask = np.uint64(word & np.uint16(0xFFF)) | np.uint64(second & np.uint16(0xFFF)) << np.uint64(12)
+            mask |= np.uint64(third & np.uint16(0xFF)) << np.uint64(24)
+            if mask and base_x + _highest(mask) >= width:
+                break
+            while mask:
+                lowest = mask & (~mask + one)
+                t[filled], x[filled], y[filled], p[filled] = now_us, base_x + _place(lowest), row, base_p
+                filled += one
+                mask ^= lowest
+            base_x += 32
+            used += one + one
+        elif kind == VECT_BASE_X:
+            base_x, base_p = np.int64(word & np.uint16(0x7FF)), (word >> np.uint16(11)) & np.uint16(1)
+        elif kind == TIME_LOW or kind == TIME_HIGH:  # noqa: PLR1714, SIM109  (a tuple would be slower)
+            value_us = np.int64(word & np.uint16(0xFFF))
+            if kind == TIME_HIGH and value_us < raw_high:
+                break
+            if filled:
+                latest = max(latest, t[filled - one])
+            if kind == TIME_LOW:
+                low_us = value_us
+            elif value_us != raw_high:
+                raw_high, low_us = value_us, np.int64(0)
+                high_us = ((state[3] << HIGH_BITS) | raw_high) << 12
+            now_us = high_us | low_us
+            in_order = now_us >= latest
+        else:
+            break
+        used += one
+    if filled:
+        latest = max(latest, t[filled - one])
+    state[0], state[1], state[2], state[4] = latest, high_us, raw_high, low_us
+    state[5], state[6], state[7] = np.int64(row), base_x, np.int64(base_p)
+    return np.int64(used), np.int64(filled)
+
+
+@njit(cache=True, nogil=True)
+def _place(power: int) -> int:
+    """Return which of 32 bits is set, by a de Bruijn sequence (Leiserson, Prokop and Randall, MIT, 1998)."""
+    return np.int64(BIT_PLACES[((power * np.uint64(0x077CB531)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)])
+
+
+@njit(cache=True, nogil=True)
+def _highest(mask: int) -> int:
+    """Return the place of the highest of 32 bits that is set; one must be."""
+    for shift in (1, 2, 4, 8, 16):
+        mask |= mask >> np.uint64(shift)
+    return _place(mask ^ (mask >> np.uint64(1)))
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    words: npt.NDArray[np.uint16],
+    base: int,
+    limits: Int64Array,
+    state: Int64Array,
+    room: Columns,
+    filled: int,
+    marks: Int64Array,
+) -> tuple[int, int, int, int]:
+    """Decode a stretch that needs a closer look: the start, other words, wraps, late events and damage."""
+    t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
     width, height, late_us = limits[0], limits[1], limits[2]
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
     low_us, row, base_x, base_p = state[4], state[5], state[6], state[7]
-    salvage = room.offset.size > 0
-    capacity = room.t.size
-    filled = marked = i = 0
+    salvage = offset.size > 0
+    marked = i = 0
     verdict = SOUND
     while i < words.size:
-        word = words[i]
-        kind = word >> 12
-        value = np.int64(word & 0xFFF)
+        kind = words[i] >> np.uint16(12)
+        value = np.int64(words[i] & np.uint16(0xFFF))
+        reason, count = SOUND, -1
         if kind in (ADDR_X, VECT_12, VECT_8):
-            if kind == ADDR_X:
-                column, polarity, count, last = value & 0x7FF, value >> 11, 1, 0
-                mask = np.int64(1)
-            else:
-                column, polarity = base_x, base_p
-                mask = value if kind == VECT_12 else value & 0xFF
-                count = last = 0
-                rest = mask
-                while rest:
-                    count += rest & 1
-                    rest >>= 1
-                    last += 1
-                last -= 1
-                if base_x >= 0:
-                    base_x += 12 if kind == VECT_12 else 8
-            if count and high_us >= 0 and LOST in (row, column):
-                if marked == len(marks):
-                    if kind != ADDR_X:
-                        base_x = column
-                    break
-                marked = mark(marks, marked, base + 2 * i, 2, NO_PLACE, count)
-            elif count and high_us >= 0 and row >= 0 and column >= 0:
+            is_vector = kind != ADDR_X
+            mask = np.int64(1) if not is_vector else value if kind == VECT_12 else value & 0xFF
+            column = base_x if is_vector else value & 0x7FF
+            polarity = base_p if is_vector else value >> 11
+            count, last = _bits(mask)
+            if count and high_us >= 0:
                 time_us = high_us | low_us
-                problem = SOUND
-                if row >= height or column + last >= width:
-                    problem = OUT_OF_RANGE
+                if LOST in (row, column):
+                    reason = NO_PLACE
+                elif row < 0 or column < 0:
+                    pass
+                elif row >= height or column + last >= width:
+                    reason = OUT_OF_RANGE
                 elif time_us < latest - late_us and not salvage:
-                    problem = TIME_BACK
-                if problem != SOUND:
-                    if not salvage:
-                        verdict = problem
-                        break
-                    if marked == len(marks):
-                        if kind != ADDR_X:
-                            base_x = column
-                        break
-                    marked = mark(marks, marked, base + 2 * i, 2, problem, count)
+                    reason = TIME_BACK
                 else:
-                    if filled + count > capacity:
-                        if kind != ADDR_X:
-                            base_x = column
+                    if filled + count > t.size:
                         break
+                    if time_us < latest:
+                        verdict = LATE
                     latest = max(latest, time_us)
-                    while mask:
-                        if mask & 1:
-                            room.t[filled] = time_us
-                            room.x[filled] = column
-                            room.y[filled] = row
-                            room.p[filled] = polarity
+                    for bit in range(last + 1):
+                        if (mask >> bit) & 1:
+                            t[filled], x[filled], y[filled], p[filled] = time_us, column + bit, row, polarity
                             if salvage:
-                                room.offset[filled] = base + 2 * i
-                                room.end[filled] = base + 2 * i + 2
+                                offset[filled], end[filled] = base + 2 * i, base + 2 * i + 2
                             filled += 1
-                        mask >>= 1
-                        column += 1
         elif kind == ADDR_Y:
             row = value & 0x7FF
         elif kind == TIME_LOW:
@@ -126,17 +204,36 @@ def decode(
         elif kind == EM_ADDR_Y:
             row = NONE
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED_4, CONTINUED_12):
+            reason = UNKNOWN_WORD
+        if reason != SOUND:
             if not salvage:
-                verdict = UNKNOWN_WORD
+                verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 2 * i, 2, UNKNOWN_WORD, -1)
-            row = base_x = LOST
+            marked = mark(marks, marked, base + 2 * i, 2, reason, count)
+            if reason == UNKNOWN_WORD:
+                row = base_x = LOST
+        if base_x >= 0 and kind in (VECT_12, VECT_8):
+            base_x += 12 if kind == VECT_12 else 8
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     state[4], state[5], state[6], state[7] = low_us, row, base_x, base_p
     return i, filled, marked, verdict
+
+
+@njit(cache=True, nogil=True)
+def _bits(mask: int) -> tuple[int, int]:
+    """Return how many bits are set, and the place of the highest, -1 for none."""
+    count, place = 0, -1
+    last = -1
+    while mask:
+        place += 1
+        if mask & 1:
+            count += 1
+            last = place
+        mask >>= 1
+    return count, last
 
 
 @njit(cache=True, nogil=True)
