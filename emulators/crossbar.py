@@ -15,8 +15,10 @@ import numpy.typing as npt
 from emulators.batches import check_windows, provenance
 from emulators.calibration import Profile
 from emulators.config import CrossbarConfig
-from emulators.cost import CostModel
+from emulators.cost import Cost, CostModel
 from emulators.devices.device import Device
+from emulators.devices.foreign import ForeignDevice
+from emulators.devices.laws import MICRO
 from emulators.engine import LayerEngine, Tally
 from emulators.representative import layer_inputs, representative_windows
 from hil.errors import FormatError, InvalidValueError
@@ -52,6 +54,8 @@ class CrossbarSession:
     profile: Profile
     seed: int
     cost_model: CostModel = field(default_factory=CostModel)
+    _total: Tally = field(default_factory=Tally, init=False)
+    _inferences: int = field(default=0, init=False)
     _start_us: int | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
@@ -103,6 +107,8 @@ class CrossbarSession:
     def _telemetry(self, elapsed_s: float, tally: Tally, n: int) -> Telemetry:
         rate = tally.clipped / tally.conversions if tally.conversions else 0.0
         cost = self.cost_model.of(tally, self.engines, self.config, inferences=n)
+        self._total.add(tally)
+        self._inferences += n
         counters = {
             "adc_conversions": float(tally.conversions),
             "adc_clip_rate": rate,
@@ -115,6 +121,10 @@ class CrossbarSession:
             return Telemetry("wall", elapsed_s, counters=counters, provenance=source)
         counters.update(cost.counters())
         return Telemetry("wall", elapsed_s, "model", cost.total_joule, counters, source)
+
+    def cost(self) -> Cost:
+        """Return what every inference of this session cost together, with the inputs of the model."""
+        return self.cost_model.of(self._total, self.engines, self.config, inferences=self._inferences)
 
     def placement(self) -> list[dict[str, Any]]:
         """Return where each layer lies, JSON-ready."""
@@ -213,7 +223,7 @@ class CrossbarFactory:
     about: str
 
     def __call__(self, argument: str, options: Mapping[str, str]) -> CrossbarBackend:
-        """Return a backend with the preset and options of a target.
+        """Return a backend with the preset, or the ``.csv`` table of measurements, and the options of a target.
 
         Raises:
             InvalidValueError: There is no preset, or an option cannot have its value.
@@ -222,11 +232,22 @@ class CrossbarFactory:
         if not argument:
             known = ", ".join(names("presets"))
             raise InvalidValueError(f"crossbar needs a preset, as in crossbar:rram_wan2022; known: {known}")
-        return CrossbarBackend(load("presets", argument), CrossbarConfig.parse(options))
+        config = CrossbarConfig.parse(options)
+        device = Device.from_csv(argument) if argument.endswith(".csv") else _device(load("presets", argument), config)
+        config.device.applied_to(device)  # an impossible change is refused here, not when a network arrives
+        return CrossbarBackend(device, config)
 
     def missing(self) -> str | None:
         """Need nothing."""
         return None
+
+
+def _device(preset: Any, config: CrossbarConfig) -> Device:
+    """Return one of our devices as it is, and anybody else's between the levels that the options give."""
+    if isinstance(preset, Device):
+        return preset
+    off, on = (getattr(config.device, level) * MICRO for level in ("off", "on"))
+    return ForeignDevice.around(preset, off_siemens=off, on_siemens=on)
 
 
 crossbar = CrossbarFactory("memristor arrays with converters; crossbar:PRESET?tile=128&adc_bits=8&dac_bits=8&...")

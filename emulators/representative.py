@@ -21,6 +21,7 @@ __all__ = ["layer_inputs", "representative_windows"]
 SEED: Final = 20260101  # fixed: two sessions with different seeds are calibrated alike
 LARGEST_RATE: Final = 64.0
 FULL_QUANTILE: Final = 0.99
+UNKNOWN_SIZE: Final = 32.0  # of a network that never requantises, so that counts use the int8 range
 
 
 def _smooth(field: Float64Array, reach: float) -> Float64Array:
@@ -67,7 +68,7 @@ def representative_windows(network: TernaryNetwork, n: int = 128) -> Int8Array:
         return np.minimum(counts, INT8_MAX).astype(np.int8)
 
     if layer.requantisation is None:
-        return windows(4.0)
+        return windows(UNKNOWN_SIZE)
     low, high = 1.0 / 64.0, LARGEST_RATE
     for _ in range(12):
         middle = float(np.sqrt(low * high))

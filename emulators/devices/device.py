@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from emulators.devices.conduction import Conduction
 from emulators.devices.laws import Drift, Shift, Spread
+from emulators.devices.measured import MeasuredShift, MeasuredSpread, Measurements, Unit
 from emulators.devices.moments import rectified_parameters
 from emulators.devices.programming import WriteVerify
 from emulators.devices.read_noise import CellNoise
@@ -73,6 +75,7 @@ class Cells:
         pulses: (rows, columns) pulses that loop took, or None.
         written_s: When each cell was last written, on the clock of the first programming: a number or (rows, columns).
         cycles: SET-RESET cycles of each cell before: a number or (rows, columns).
+        state: What a foreign device model keeps.
     """
 
     levels_siemens: Float64Array
@@ -86,6 +89,7 @@ class Cells:
     pulses: Int64Array | None = None
     written_s: Float64Array | float = 0.0
     cycles: Int64Array | int = 0
+    state: Any = None
 
     @property
     def target_siemens(self) -> Float64Array:
@@ -150,6 +154,45 @@ class Device:
             )
         if not (np.isfinite(self.read_volt) and self.read_volt > 0):
             raise InvalidValueError(f"device {self.name!r} needs a positive read voltage, but got {self.read_volt}")
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        unit: Unit = "siemens",
+        name: str | None = None,
+        off_siemens: float | None = None,
+        on_siemens: float | None = None,
+    ) -> Self:
+        """Return a device that follows a table of your own measurements.
+
+        ``Measurements.read(path).fit_report()`` says how the table compares with simple laws, ``.plot()`` shows it.
+
+        Args:
+            path: CSV file with the columns g, t, mean and std; see ``Measurements.read``.
+            unit: Of its conductances.
+            name: Of the device; the file's name where left out.
+            off_siemens: Level of a cell that holds nothing; the lowest measured one where left out.
+            on_siemens: Level of a cell that holds a weight; the highest measured one where left out.
+
+        Raises:
+            FormatError: The file is not such a table.
+            InvalidValueError: Its numbers, or the levels, are impossible.
+        """
+        table = Measurements.read(path, unit=unit)
+        return cls(
+            name=name or Path(path).stem,
+            about=f"measured at {len(table.times_s)} times, up to {max(map(len, table.target_siemens))} levels",
+            citation=f"your measurements in {Path(path).name}",
+            g_min_siemens=table.g_min_siemens,
+            g_max_siemens=table.g_max_siemens,
+            off_siemens=table.g_min_siemens if off_siemens is None else off_siemens,
+            on_siemens=table.g_max_siemens if on_siemens is None else on_siemens,
+            spread=MeasuredSpread(table),
+            shift=MeasuredShift(table),
+            characterised_s=table.times_s[-1],
+        )
 
     @property
     def ages(self) -> bool:
@@ -242,6 +285,10 @@ class Device:
         g_siemens = self._landed(cells, t_s)
         if self.drift is not None:
             g_siemens = g_siemens * self.drift.factor(cells.exponent, np.maximum(t_s - cells.written_s, 0.0))
+        return self._afflicted(cells, g_siemens, reads)
+
+    def _afflicted(self, cells: Cells, g_siemens: Float64Array, reads: npt.NDArray[np.int64] | int) -> Float64Array:
+        """Return conductances after reading, warmth and faults have had their say."""
         g_siemens = self._stressed(cells, g_siemens, reads)
         if self.faults.yields == 1.0:
             return g_siemens

@@ -1,0 +1,239 @@
+"""A device from a table of your own measurements: mean and spread of conductances by target and time."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeAlias
+
+import numpy as np
+
+from emulators.devices.laws import MICRO, interpolate_in_log_time
+from hil.errors import FormatError, InvalidValueError
+from hil.types import Float64Array
+
+__all__ = ["MeasuredShift", "MeasuredSpread", "Measurements", "Unit"]
+
+Unit: TypeAlias = Literal["siemens", "microsiemens"]
+SCALES: Final[dict[str, float]] = {"siemens": 1.0, "microsiemens": MICRO}
+COLUMNS: Final = ("g", "t", "mean", "std")
+LARGEST_SIEMENS: Final = 1e-2
+FIT_ORDER: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurements:
+    """What was measured, one slice per time.
+
+    Attributes:
+        times_s: Ascending, positive.
+        target_siemens: Per time, (levels,) ascending targets.
+        mean_siemens: Per time, (levels,) means over cells.
+        std_siemens: Per time, (levels,) standard deviations over cells.
+    """
+
+    times_s: tuple[float, ...]
+    target_siemens: tuple[Float64Array, ...]
+    mean_siemens: tuple[Float64Array, ...]
+    std_siemens: tuple[Float64Array, ...]
+
+    @classmethod
+    def read(cls, path: str | Path, *, unit: Unit = "siemens") -> Self:
+        """Return the table of a CSV file with the columns g, t, mean and std.
+
+        Args:
+            path: The file; its first line names the columns, in any order. A column may be called ``g_microsiemens``
+                (or ``_siemens``, and ``t_s``), which overrides ``unit``.
+            unit: Of the conductance columns that do not say.
+
+        Raises:
+            FormatError: A column is missing or a field is not a number.
+            InvalidValueError: The numbers cannot be conductances, or there are too few.
+        """
+        rows = _rows(Path(path), unit)
+        if unit == "siemens" and rows[:, (0, 2)].max() > LARGEST_SIEMENS:
+            raise InvalidValueError(
+                f"conductances of {path} reach {rows[:, (0, 2)].max():g} siemens, which no cell has; if they are "
+                "microsiemens, say so with unit='microsiemens' or a column called g_microsiemens"
+            )
+        return cls.of(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
+
+    @classmethod
+    def of(cls, g_siemens: Float64Array, t_s: Float64Array, mean: Float64Array, std: Float64Array) -> Self:
+        """Return the table of four (n,) columns, conductances in siemens.
+
+        Raises:
+            InvalidValueError: A number is not finite or negative, a time has fewer than two levels or one level twice.
+        """
+        columns = np.stack([g_siemens, t_s, mean, std])
+        if not np.isfinite(columns).all() or (columns < 0).any():
+            raise InvalidValueError("measured g, t, mean and std must be finite and zero or positive")
+        times = np.unique(t_s)
+        if not len(times) or times[0] <= 0:
+            raise InvalidValueError(f"measured times must be above zero, but the first is {times[:1].tolist()}")
+        slices = [cls._slice(columns, at) for at in times]
+        targets, means, deviations = zip(*slices, strict=True)
+        return cls(tuple(float(at) for at in times), targets, means, deviations)
+
+    @staticmethod
+    def _slice(columns: Float64Array, at: float) -> tuple[Float64Array, Float64Array, Float64Array]:
+        chosen = columns[:, columns[1] == at]
+        chosen = chosen[:, np.argsort(chosen[0])]
+        if len(np.unique(chosen[0])) != chosen.shape[1] or chosen.shape[1] < 2:
+            raise InvalidValueError(
+                f"every time needs at least two different levels, each once, but {at:g} s has {chosen[0].tolist()}"
+            )
+        return chosen[0], chosen[2], chosen[3]
+
+    @property
+    def g_min_siemens(self) -> float:
+        """Lowest target measured at every time."""
+        return max(float(targets[0]) for targets in self.target_siemens)
+
+    @property
+    def g_max_siemens(self) -> float:
+        """Highest target measured at every time."""
+        return min(float(targets[-1]) for targets in self.target_siemens)
+
+    def fit_report(self) -> dict[str, Any]:
+        """Return how well simple laws describe the table, JSON-ready.
+
+        The device itself interpolates the table; the fits say whether the data look like a polynomial spread and a
+        power-law drift, and where they do not.
+        """
+        return {
+            "levels": [len(targets) for targets in self.target_siemens],
+            "g_range_siemens": [self.g_min_siemens, self.g_max_siemens],
+            "spread": [self._spread_fit(k) for k in range(len(self.times_s))],
+            "drift": self._drift_fit(),
+        }
+
+    def _spread_fit(self, k: int) -> dict[str, Any]:
+        target, std = self.target_siemens[k] / MICRO, self.std_siemens[k] / MICRO
+        order = min(FIT_ORDER, len(target) - 1)
+        fit = np.polynomial.polynomial.polyfit(target, std, order)
+        residual = std - np.polynomial.polynomial.polyval(target, fit)
+        total = float(((std - std.mean()) ** 2).sum())
+        return {
+            "t_s": self.times_s[k],
+            "coefficients_microsiemens": [float(c) for c in fit],
+            "rms_residual_microsiemens": float(np.sqrt(np.mean(residual**2))),
+            "worst_residual_microsiemens": float(np.abs(residual).max()),
+            "r_squared": 1.0 - float((residual**2).sum()) / total if total > 0 else 1.0,
+        }
+
+    def _drift_fit(self) -> list[dict[str, float]]:
+        """Return, per level of the first time, the exponent of ``mean ~ t^-nu`` and its largest relative residual."""
+        if len(self.times_s) < 2:
+            return []
+        entries = []
+        logs = np.log(self.times_s)
+        for level in self.target_siemens[0]:
+            means = [np.interp(level, g, m) for g, m in zip(self.target_siemens, self.mean_siemens, strict=True)]
+            values = np.log(np.maximum(means, 1e-300))
+            slope, offset = np.polynomial.polynomial.polyfit(logs, values, 1)[::-1]
+            residual = float(np.abs(np.expm1(values - (offset + slope * logs))).max())
+            entries.append({"g_siemens": float(level), "nu": -float(slope), "worst_relative_residual": residual})
+        return entries
+
+    def plot(self, path: str | Path) -> None:
+        """Write a picture of means, spreads and the fits, its format by the suffix of ``path``."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for k, fit in enumerate(self.fit_report()["spread"]):
+            target = self.target_siemens[k] / MICRO
+            label = f"{self.times_s[k]:g} s"
+            left.plot(target, self.mean_siemens[k] / MICRO, "o-", markersize=3, label=label)
+            (points,) = right.plot(target, self.std_siemens[k] / MICRO, "o", markersize=3, label=label)
+            fine = np.linspace(target[0], target[-1], 100)
+            curve = np.polynomial.polynomial.polyval(fine, fit["coefficients_microsiemens"])
+            right.plot(fine, curve, color=points.get_color(), linewidth=1)
+        left.set(xlabel="target (uS)", ylabel="mean (uS)")
+        right.set(xlabel="target (uS)", ylabel="standard deviation (uS), line: quadratic fit")
+        left.legend(frameon=False)
+        figure.savefig(path)
+
+
+def _rows(path: Path, unit: Unit) -> Float64Array:
+    """Return (n, 4) g, t, mean, std of a file, in siemens and seconds."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        places = _places(path, reader.fieldnames or [], unit)
+        rows = [_numbers(path, reader.line_num, record, places) for record in reader]
+    if not rows:
+        raise FormatError(f"{path} must hold measurements below its header, but is empty")
+    return np.array(rows)
+
+
+def _places(path: Path, names: Any, unit: Unit) -> list[tuple[str, float]]:
+    """Return the name of each column in the file and what its numbers are multiplied by."""
+    known: dict[str, tuple[str, float]] = {}
+    for name in names:
+        stem, _, suffix = name.strip().lower().partition("_")
+        if stem in COLUMNS:
+            scale = 1.0 if stem == "t" else SCALES.get(suffix or unit, 0.0)
+            known[stem] = (name, scale)
+    missing = [column for column in COLUMNS if known.get(column, ("", 0.0))[1] == 0.0]
+    if missing:
+        raise FormatError(
+            f"{path} must have columns g, t, mean and std (with _siemens or _microsiemens, and t_s), "
+            f"but {', '.join(missing)} is missing among {', '.join(names) or 'none'}"
+        )
+    return [known[column] for column in COLUMNS]
+
+
+def _numbers(path: Path, line: int, record: dict[str, Any], places: list[tuple[str, float]]) -> list[float]:
+    try:
+        return [float(record[name]) * scale for name, scale in places]
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"{path}, line {line}: every field must be a number, but got {list(record.values())}"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredShift:
+    """Means of a table, linear in the target and in the logarithm of time.
+
+    Attributes:
+        table: The measurements.
+    """
+
+    table: Measurements
+
+    def mean_siemens(self, target_siemens: Float64Array, t_s: float) -> Float64Array:
+        """Return the mean of cells of that target."""
+        low, high, part = interpolate_in_log_time(self.table.times_s, t_s)
+        before, after = (
+            np.interp(target_siemens, self.table.target_siemens[k], self.table.mean_siemens[k]) for k in (low, high)
+        )
+        mean: Float64Array = (1.0 - part) * before + part * after
+        return mean
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSpread:
+    """Spreads of a table, linear in the mean and in the logarithm of time.
+
+    Attributes:
+        table: The measurements.
+    """
+
+    table: Measurements
+
+    def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
+        """Return the standard deviation of cells of that mean."""
+        low, high, part = interpolate_in_log_time(self.table.times_s, t_s)
+        before, after = (self._at(k, mean_siemens) for k in (low, high))
+        sigma: Float64Array = (1.0 - part) * before + part * after
+        return sigma
+
+    def _at(self, k: int, mean_siemens: Float64Array) -> Float64Array:
+        order = np.argsort(self.table.mean_siemens[k])
+        sigma: Float64Array = np.interp(
+            mean_siemens, self.table.mean_siemens[k][order], self.table.std_siemens[k][order]
+        )
+        return sigma

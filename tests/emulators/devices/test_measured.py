@@ -1,0 +1,125 @@
+"""A device from somebody's own table follows the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emulators.devices import Device, Measurements
+from hil.errors import FormatError, InvalidValueError
+from hil.registry import open_target
+from hil.rng import stream
+from tests.emulators.networks import dense_network, times, windows
+
+TABLE = """g_microsiemens,t_s,mean_microsiemens,std_microsiemens
+2,1,2.1,0.6
+10,1,10.0,1.0
+20,1,20.2,0.8
+2,3600,1.9,0.7
+10,3600,9.0,1.2
+20,3600,18.5,1.1
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("g", "t_s", "mean", "std"), [(2, 1, 2.1, 0.6), (10, 1, 10.0, 1.0), (10, 3600, 9.0, 1.2), (20, 3600, 18.5, 1.1)]
+)
+def test_cells_have_the_measured_mean_and_spread(table, g, t_s, mean, std):
+    device = Device.from_csv(table)
+    cells = device.program(np.full((200, 250), g * 1e-6), rng=stream(1))
+    read = device.read(cells, t_s=t_s, rng=stream(2)) * 1e6
+    assert read.mean() == pytest.approx(mean, rel=0.02)
+    assert read.std() == pytest.approx(std, rel=0.02)
+
+
+def test_levels_and_range_come_from_the_table(table):
+    device = Device.from_csv(table)
+    assert (device.off_siemens, device.on_siemens) == pytest.approx((2e-6, 20e-6))
+    with pytest.raises(InvalidValueError, match="must lie between"):
+        device.program(np.full((1, 1), 25e-6), rng=stream(0))
+
+
+def test_a_table_is_a_target(table):
+    network = dense_network(np.random.default_rng(1), [40, 20])
+    features = windows(np.random.default_rng(2), 5, 40)
+    exact, mine = (
+        open_target(target).program(network, seed=1).infer(features, t_us=times(5)).outputs
+        for target in ("ternary", f"crossbar:{table}?adc_bits=lossless")
+    )
+    assert not np.array_equal(exact, mine)
+    assert np.corrcoef(exact.ravel(), mine.ravel())[0, 1] > 0.9
+
+
+def test_fit_report_finds_a_power_law_and_a_quadratic(tmp_path):
+    g = np.tile(np.linspace(1, 25, 9), 3)
+    t = np.repeat([1.0, 100.0, 10_000.0], 9)
+    rows = zip(g, t, g * t**-0.05, 0.3 + 0.1 * g - 0.002 * g**2, strict=True)
+    path = tmp_path / "law.csv"
+    path.write_text("g,t,mean,std\n" + "\n".join(",".join(map(str, row)) for row in rows), encoding="utf-8")
+    report = Measurements.read(path, unit="microsiemens").fit_report()
+    assert report["spread"][0]["coefficients_microsiemens"] == pytest.approx([0.3, 0.1, -0.002], abs=1e-9)
+    assert report["spread"][0]["r_squared"] == pytest.approx(1.0)
+    assert [entry["nu"] for entry in report["drift"]] == pytest.approx([0.05] * 9)
+
+
+def test_the_plot_is_a_picture(table, tmp_path):
+    Measurements.read(table).plot(tmp_path / "fit.png")
+    assert (tmp_path / "fit.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("", FormatError, "columns g, t, mean and std"),
+        ("g,t,mean\n1,1,1\n", FormatError, "std is missing"),
+        ("g,t,mean,std\n", FormatError, "below its header"),
+        ("g,t,mean,std\n1e-6,1,x,0\n", FormatError, "line 2"),
+        ("g,t,mean,std\n5,1,5,0.1\n10,1,10,0.1\n", InvalidValueError, "microsiemens"),
+        ("g,t,mean,std\n1e-6,0,1e-6,0\n2e-6,0,2e-6,0\n", InvalidValueError, "above zero"),
+        ("g,t,mean,std\n1e-6,1,1e-6,-1\n2e-6,1,2e-6,0\n", InvalidValueError, "zero or positive"),
+        ("g,t,mean,std\n1e-6,1,nan,0\n2e-6,1,2e-6,0\n", InvalidValueError, "finite"),
+        ("g,t,mean,std\n1e-6,1,1e-6,0\n", InvalidValueError, "at least two"),
+        ("g,t,mean,std\n1e-6,1,1e-6,0\n1e-6,1,1e-6,0\n", InvalidValueError, "each once"),
+    ],
+)
+def test_tables_that_are_none_are_refused(tmp_path, text, error, says):
+    path = tmp_path / "bad.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(error, match=says):
+        Device.from_csv(path)
+
+
+class Leaky:
+    """Somebody else's model: it can only be written and read."""
+
+    name = "leaky"
+
+    def program(self, target_siemens, *, rng):
+        return target_siemens * (1 + 0.01 * rng.standard_normal(target_siemens.shape))
+
+    def read(self, state, *, t_s, rng):
+        return state * np.exp(-t_s / 1e4) * (1 + 0.01 * rng.standard_normal(state.shape))
+
+
+def test_a_strangers_model_runs_between_the_levels_it_is_given(monkeypatch):
+    from emulators import crossbar as module
+
+    monkeypatch.setattr(module, "load", lambda *_: Leaky())
+    network = dense_network(np.random.default_rng(1), [40, 20])
+    features = windows(np.random.default_rng(2), 6, 40)
+    exact = open_target("ternary").program(network, seed=1).infer(features, t_us=times(6)).outputs
+    backend = module.crossbar("leaky", {"on": "20", "off": "1", "adc_bits": "lossless"})
+    whole = backend.program(network, seed=1).infer(features, t_us=times(6)).outputs
+    session = backend.program(network, seed=1)
+    parts = [session.infer(features[k : k + 2], t_us=times(6)[k : k + 2]).outputs for k in (0, 2, 4)]
+    assert np.array_equal(whole, np.concatenate(parts))
+    assert np.corrcoef(exact.ravel(), whole.ravel())[0, 1] > 0.9
+    with pytest.raises(InvalidValueError, match="give off= and on="):
+        module.crossbar("leaky", {})
