@@ -275,7 +275,7 @@ class BoardSession:
         seconds = counted * SECONDS_PER_NANOSECOND if self.info.counter else wall_s
         after = self._link.statistics.as_counters()
         counters = {name: after[name] - before[name] for name in after}
-        counters |= {"board_reloads_max": float(self.reloads), "load_s_max": self.load_s, "wall_s": wall_s}
+        counters |= {"board_reloads_max": float(self.reloads), "load_wall_s_max": self.load_s, "wall_s": wall_s}
         return Telemetry(
             time_source=source,
             time=seconds if source == "wall" else counted,

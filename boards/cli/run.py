@@ -102,5 +102,5 @@ def _cost(telemetry: Telemetry, n: int) -> dict[str, Any]:
         "link_bytes_per_inference": wire / n if n else None,
         "link_overhead": 1.0 - counters["link_payload_bytes"] / wire if wire else None,
         "link_retries": int(counters["link_retries"]),
-        "load_seconds": counters["load_s_max"],
+        "load_seconds": counters["load_wall_s_max"],
     }

@@ -121,7 +121,8 @@ def _telemetry(telemetry: Telemetry) -> dict[str, Any]:
 
 
 def _counters(telemetry: Telemetry, *, wall: bool) -> list[str]:
-    return sorted(name for name in telemetry.counters if ("wall" in name) == wall)
+    """Return the names of counters that a clock decides (retries on a link among them), or of all others."""
+    return sorted(name for name in telemetry.counters if ("wall" in name or name.startswith("link_")) == wall)
 
 
 def _target(target: TargetComparison, comparison: Comparison) -> dict[str, Any]:

@@ -220,11 +220,11 @@ def test_document_of_the_same_seed_is_the_same_but_for_timing():
 
 
 def test_document_keeps_wall_time_out_of_what_must_not_change():
-    wall, cycles = noisy(0.1, counters={"wait_wall_s": 0.1, "adc_clip_rate": 0.2}), FakeBackend()
+    wall, cycles = noisy(0.1, counters={"wait_wall_s": 0.1, "link_retries": 2.0, "adc_clip_rate": 0.2}), FakeBackend()
     written = document(compared(wall, cycles))
     assert written["targets"][0]["telemetry"]["time"] is None
     assert written["targets"][0]["telemetry"]["counters"] == {"adc_clip_rate": 0.2}
-    assert written["timing"]["targets"][0]["counters"] == {"wait_wall_s": 0.1}
+    assert written["timing"]["targets"][0]["counters"] == {"link_retries": 2.0, "wait_wall_s": 0.1}
     assert written["targets"][1]["telemetry"]["time"] == 30_000
 
 
