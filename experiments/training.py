@@ -60,6 +60,8 @@ class Trained:
         emulated_score: The same for emulated samples held out.
         history: What each epoch did.
         teacher_history: The same for the teacher; empty without one.
+        held_out: The recordings held out.
+        emulated_held_out: The emulated samples held out.
     """
 
     network: TernaryNetwork
@@ -67,6 +69,8 @@ class Trained:
     emulated_score: Score | None
     history: tuple[Epoch, ...]
     teacher_history: tuple[Epoch, ...] = ()
+    held_out: LabelledRecordings | None = None
+    emulated_held_out: LabelledRecordings | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +130,8 @@ def train(config: TrainingConfig, run: Run | None = None) -> Trained:
         metadata=_provenance(config, material),
     )
     score, emulated_score = (_score(network, part, config) for part in (material.held_out, material.emulated_held_out))
-    return Trained(network, score, emulated_score, history, teacher_history)
+    held = (material.held_out, material.emulated_held_out)
+    return Trained(network, score, emulated_score, history, teacher_history, *held)
 
 
 def _captions(config: TrainingConfig) -> CaptionSet:

@@ -57,6 +57,7 @@ class DataChoice:
         emulated: A kind of emulated samples to learn from as well; one of ``experiments.scenes.KINDS``.
         emulated_count: How many.
         emulated_held_out: How many more are emulated only to be scored.
+        licences: Of the data, in words.
     """
 
     recordings: str = ""
@@ -66,6 +67,7 @@ class DataChoice:
     emulated: str = ""
     emulated_count: int = 0
     emulated_held_out: int = 0
+    licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

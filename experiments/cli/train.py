@@ -11,6 +11,7 @@ from hil.cli import Answer, command, progress_bar
 
 if TYPE_CHECKING:
     from experiments.training import Trained
+    from experiments.training_config import TrainingConfig
 
 __all__ = ["train_command"]
 
@@ -23,6 +24,7 @@ __all__ = ["train_command"]
 @click.option("--device", help="A torch device such as cuda, instead of the config's.")
 @click.option("--checkpoints", type=click.Path(path_type=Path), help="Keep the state here after every epoch; go on.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with the curves of the training.")
+@click.option("--card", type=click.Path(path_type=Path), help="Write a model card, scored on every preset.")
 @click.option("--text-model", help="Recompute the captions with this local or named sentence-transformers model.")
 def train_command(
     config: str,
@@ -31,8 +33,8 @@ def train_command(
     seed: int | None,
     device: str | None,
     checkpoints: Path | None,
-    report: Path | None,
     text_model: str | None,
+    **pages: Path | None,
 ) -> Answer:
     """Train the encoder that CONFIG describes: a path, or the name of a shipped configuration."""
     from experiments.training import Run, train
@@ -43,16 +45,26 @@ def train_command(
     settings = load_config(config).changed(recordings=dataset, seed=seed, device=device)
     out = out or Path(f"{settings.name}.safetensors")
     weight_format = weight_format_for(out)
-    for path in filter(None, (out, report)):
+    for path in filter(None, (out, *pages.values())):
         _make_ready(path)
     if text_model:
         recompute_captions(settings, text_model)
     with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
         trained = train(settings, Run(checkpoints, on_data, on_epoch))
     out.write_bytes(weight_format.encode(trained.network))
-    if report:
-        report.write_text(page(settings, trained), encoding="utf-8")
+    if pages["report"]:
+        pages["report"].write_text(page(settings, trained), encoding="utf-8")
+    if pages["card"]:
+        _write_card(pages["card"], settings, trained, command=f"hil train {config}")
     return Answer(_document(trained, out), _text(trained, out))
+
+
+def _write_card(path: Path, settings: TrainingConfig, trained: Trained, *, command: str) -> None:
+    from experiments import model_card
+
+    with progress_bar("scoring on every preset") as on_target:
+        lines = model_card.scores(settings, trained, on_progress=on_target)
+    path.write_text(model_card.card(settings, trained, lines, command=command), encoding="utf-8")
 
 
 def _make_ready(path: Path) -> None:

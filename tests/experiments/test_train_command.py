@@ -85,9 +85,11 @@ def test_train_when_config_is_good_then_network_document_and_report_are_written(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = two_classes(tmp_path / "bars")
-    out, page = tmp_path / "a.safetensors", tmp_path / "report.html"
+    out, page, card = (tmp_path / name for name in ("a.safetensors", "report.html", "card.md"))
     common = ("train", config, "--dataset", data, "--json")
-    code, text, _ = call(capsys, *common, "--out", out, "--report", page, "--checkpoints", tmp_path / "kept")
+    code, text, _ = call(
+        capsys, *common, "--out", out, "--report", page, "--card", card, "--checkpoints", tmp_path / "kept"
+    )
     document = json.loads(text)
     assert code == 0
     assert document["n"] == 6
@@ -96,6 +98,9 @@ def test_train_when_config_is_good_then_network_document_and_report_are_written(
     assert document["digest"] == network.digest
     assert network.metadata["held_out"] == "6"
     assert page.read_text().count("<svg") == 5
+    assert card.read_text().startswith("# bars")
+    assert "| `ternary` | 100.0% |" in card.read_text()
+    assert "crossbar:ideal" in card.read_text()
 
     # from scratch, and from the finished checkpoints: the same integers
     for extra in ((), ("--checkpoints", tmp_path / "kept")):
