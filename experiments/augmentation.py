@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hil.errors import ConfigError
 from hil.network import INT8_MAX, FeatureSpec
@@ -16,6 +17,9 @@ from sensors.features import FeatureEncoder
 from sensors.windows import Window
 
 __all__ = ["Augmentation", "EventTable", "encode_table"]
+
+
+ELASTIC_KNOTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Augmentation:
         rotation_deg: Turn about the centre.
         scale: Logarithmic stretch of each axis.
         shear: Pixels along one axis per pixel along the other.
+        elastic_px: Deviation of a smooth random displacement of pixels.
         drop: Largest share of events that are left out.
         start_us: Latest start of the window after the first event.
         stretch: Logarithmic stretch of time.
@@ -37,6 +42,7 @@ class Augmentation:
     rotation_deg: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    elastic_px: float = 0.0
     drop: float = 0.0
     start_us: float = 0.0
     stretch: float = 0.0
@@ -89,7 +95,8 @@ class EventTable:
         room = tuple(np.empty(len(self.t), np.int32) for _ in range(4))
         key = np.uint64(rng.integers(2**63))
         limits = (self.geometry.width, self.geometry.height)
-        kept = vary(self.recording, (self.t, self.x, self.y), amounts, limits, key, room)
+        field = _displacement(how, self.count, self.geometry, rng)
+        kept = vary(self.recording, (self.t, self.x, self.y), amounts, field, limits, key, room)
         index, t, x, y = (column[:kept] for column in room)
         moved = replace(self, recording=self.recording[index], t=t, x=x, y=y, p=self.p[index])
         return moved._with_noise(how, rng)
@@ -128,6 +135,23 @@ def _amounts(how: Augmentation, count: int, rng: np.random.Generator) -> Float64
     sheared = np.stack([stretch[:, 0], shear * stretch[:, 1], np.zeros(count), stretch[:, 1]], axis=1)
     linear = (rotation @ sheared.reshape(-1, 2, 2)).reshape(-1, 4)
     return np.hstack([drop, linear, shift, start_us, time_stretch])
+
+
+def _displacement(how: Augmentation, count: int, size: Geometry, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return (count, 2, height, width) smooth displacements: normal numbers on a coarse grid, interpolated."""
+    if not how.elastic_px:
+        return np.empty((0, 2, 0, 0), np.float32)
+    knots = rng.normal(0.0, how.elastic_px, (count, 2, ELASTIC_KNOTS, ELASTIC_KNOTS)).astype(np.float32)
+    down, across = _interpolation(size.height), _interpolation(size.width)
+    field: npt.NDArray[np.float32] = (down @ knots @ across.T).astype(np.float32)
+    return field
+
+
+def _interpolation(length: int) -> npt.NDArray[np.float32]:
+    """Return (length, knots) weights that draw a line from knot to knot."""
+    at = np.linspace(0, ELASTIC_KNOTS - 1, length)[:, None]
+    weights: npt.NDArray[np.float32] = np.maximum(0, 1 - np.abs(at - np.arange(ELASTIC_KNOTS))).astype(np.float32)
+    return weights
 
 
 def encode_table(table: EventTable, spec: FeatureSpec) -> Int8Array:

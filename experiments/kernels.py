@@ -26,6 +26,7 @@ def vary(
     recording: Array,
     events: tuple[Array, Array, Array],
     amounts: Array,
+    field: Array,
     limits: tuple[int, int],
     key: np.uint64,
     out: tuple[Array, ...],
@@ -37,6 +38,7 @@ def vary(
         events: (n_events,) time, column, row.
         amounts: (count, 9) float64 per recording: share dropped, four numbers of the linear map, two of the shift,
             start and stretch in time.
+        field: (count, 2, height, width) float32 displacement of each pixel, across and down; of size 0 for none.
         limits: Width and height of the sensor.
         key: Decides every random number.
         out: Room for index of the event, time, column, row of those left.
@@ -52,6 +54,9 @@ def vary(
         # an event is somewhere in its pixel
         across = x[i] + _random(key, counter + np.uint64(1)) - 0.5 * width
         down = y[i] + _random(key, counter + np.uint64(2)) - 0.5 * height
+        if field.size:
+            across += field[recording[i], 0, y[i], x[i]]
+            down += field[recording[i], 1, y[i], x[i]]
         column = int(np.floor(how[1] * across + how[2] * down + how[5] + 0.5 * width))
         row = int(np.floor(how[3] * across + how[4] * down + how[6] + 0.5 * height))
         moment = int(np.floor((t[i] - how[7]) * how[8]))

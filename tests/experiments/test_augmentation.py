@@ -47,7 +47,7 @@ def test_encode_table_when_nothing_is_varied_then_it_is_the_encoder_of_every_rec
 
 def test_varied_when_seed_is_the_same_then_events_are_the_same() -> None:
     table = EventTable.of(recordings(1), SIZE)
-    how = Augmentation(2.0, 10.0, 0.1, 0.1, 0.3, 5000.0, 0.02, 0.1)
+    how = Augmentation(2.0, 10.0, 0.1, 0.1, 0.5, 0.3, 5000.0, 0.02, 0.1)
     one, same, other = (table.varied(how, rng=stream(seed, "vary")) for seed in (1, 1, 2))
     for name in ("recording", "t", "x", "y", "p"):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
@@ -62,6 +62,23 @@ def test_varied_when_only_shifted_then_every_event_of_a_recording_moves_as_one()
         step = (moved.x - table.x)[table.recording == k]
         assert step.max() - step.min() <= 1  # an event is somewhere in its pixel
         assert np.abs(step).max() <= 3
+
+
+def test_varied_when_only_bent_then_neighbours_stay_neighbours() -> None:
+    grid = np.stack(np.meshgrid(np.arange(4, 30), np.arange(4, 30)), axis=-1).reshape(-1, 2)
+    x, y = (grid[:, i].astype(np.uint16) for i in range(2))
+    still = EventBatch(np.zeros(len(grid), np.int64), x, y, np.zeros(len(grid), np.bool_))
+    table = EventTable.of([still] * 20, SIZE)
+    bent = table.varied(Augmentation(elastic_px=1.0), rng=stream(0, "elastic"))
+    assert len(bent.t) > 0.98 * len(table.t)
+    straight = table.varied(Augmentation(), rng=stream(0, "elastic"))
+    moved = np.hypot(bent.x[: len(straight.x)].mean() - straight.x.mean(), 0)
+    assert moved < 0.5  # 20 fields of 25 knots: the middle of all events stays
+    counts = encode_table(bent, SPEC).reshape(20, 3, 2, 17, 17)[:, 0, 0]
+    plain = encode_table(straight, SPEC).reshape(20, 3, 2, 17, 17)[:, 0, 0]
+    assert (counts != plain).any()
+    # a cell of 2 x 2 pixels holds 4 events; displacements differ by about a quarter of a pixel from one to the next
+    assert counts[:, 4:13, 4:13].max() <= 12
 
 
 def test_varied_when_events_are_dropped_then_share_is_within_its_limit() -> None:
