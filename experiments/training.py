@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from experiments.hardware import substrate_of
 from experiments.scenes import emulate
 from experiments.scoring import Score, score_network
 from experiments.splits import held_out_split
-from experiments.training_config import TrainingConfig
+from experiments.training_config import HardwareChoice, TrainingConfig
 from hil.errors import ConfigError, MissingDependencyError
 from hil.network import CaptionSet, TernaryNetwork
 from hil.progress import OnProgress, ignore_progress
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from quant.substrates import Substrate
     from quant.training import Epoch, Training
 
-__all__ = ["Run", "Trained", "train"]
+__all__ = ["Run", "Trained", "float_twin_accuracy", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,27 @@ def train(config: TrainingConfig, run: Run | None = None) -> Trained:
     score, emulated_score = (_score(network, part, config) for part in (material.held_out, material.emulated_held_out))
     held = (material.held_out, material.emulated_held_out)
     return Trained(network, score, emulated_score, history, teacher_history, *held)
+
+
+def float_twin_accuracy(config: TrainingConfig, run: Run | None = None) -> float:
+    """Return the accuracy, on the recordings held out, of the same encoder trained with real weights and activations.
+
+    Raises:
+        ConfigError: Nothing is held out.
+    """
+    from quant import measuring
+    from quant.training import reproducible
+
+    run, captions = run or Run(), _captions(config)
+    twin = replace(config, recipe=config.recipe.float_twin, hardware=HardwareChoice())
+    material = _gather(twin, run.on_data)
+    held = _labelled(twin, material.held_out)
+    if held is None:
+        raise ConfigError("a float twin is scored on recordings held out, but none are")
+    with reproducible(config.threads):
+        encoder, _, _ = _learn(twin, run, captions, material)
+        vectors = encoder.stages[0].linear.weight.new_tensor(captions.vectors)
+        return measuring.score(encoder, vectors, held)[0]
 
 
 def _captions(config: TrainingConfig) -> CaptionSet:

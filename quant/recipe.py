@@ -90,9 +90,13 @@ class Recipe:
             raise ConfigError(f"recipe dropout must be at least 0 and below 1, but is {self.dropout}")
 
     @property
+    def float_twin(self) -> Recipe:
+        """The same recipe with real weights and activations, without noise and without a teacher."""
+        return replace(self, precision="float", weight_noise=0.0, teacher_weight=0.0, teacher_layers=())
+
+    @property
     def teacher(self) -> Recipe | None:
-        """How the teacher learns, or None without one."""
+        """How the teacher learns, or None without one: the float twin, or one of other layers."""
         if not self.teacher_weight:
             return None
-        layers = self.teacher_layers or self.layers
-        return replace(self, layers=layers, precision="float", teacher_weight=0.0, weight_noise=0.0, teacher_layers=())
+        return replace(self.float_twin, layers=self.teacher_layers or self.layers)

@@ -114,6 +114,14 @@ def test_train_when_config_is_good_then_network_document_and_report_are_written(
     assert (code, scored["n"], scored["accuracy"], scored["gate_flips"]) == (0, 6, 1.0, 0)
 
 
+def test_float_gap_when_problem_is_easy_then_neither_twin_errs(config: Path, tmp_path: Path) -> None:
+    from experiments.float_gap import Config, run, table
+
+    pairs = run(Config(str(config), str(two_classes(tmp_path / "bars")), seeds=(1,), epochs=3))
+    assert [(pair.seed, pair.float_accuracy, pair.ternary_accuracy) for pair in pairs] == [(1, 1.0, 1.0)]
+    assert "gap 0.00 points" in table(pairs)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -138,6 +146,23 @@ def test_train_when_there_is_nothing_to_learn_from_then_one_line_and_exit_two(
     assert code == 2
     assert err.count("\n") == 1
     assert "nothing" in err or "none" in err
+
+
+def test_train_when_output_cannot_be_written_then_nothing_is_trained(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.training.train", lambda *_: pytest.fail("the training was begun"))
+    (tmp_path / "taken.safetensors").mkdir()
+    code, _, err = call(capsys, "train", config, "--out", tmp_path / "taken.safetensors")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_train_when_training_fails_then_no_empty_network_is_left(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = call(capsys, "train", config, "--dataset", tmp_path / "nowhere", "--out", tmp_path / "new.safetensors")
+    assert code == 2
+    assert not (tmp_path / "new.safetensors").exists()
 
 
 def test_train_when_dataset_is_missing_then_one_line_and_exit_two(

@@ -1,0 +1,78 @@
+"""What do ternary weights cost? An encoder and its float twin, trained alike, over several seeds.
+
+Run as a program it prints the table: ``python -m experiments.float_gap CONFIG DATASET``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from experiments.training import float_twin_accuracy, train
+from experiments.training_config import load_config
+from hil.progress import OnProgress, ignore_progress
+
+__all__ = ["Config", "Pair", "run", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is trained.
+
+    Attributes:
+        training: Name or path of a training configuration.
+        dataset: Its recordings, or empty for the configuration's own.
+        seeds: One pair each; the recordings held out are the same for all.
+        epochs: In place of the configuration's; 0 keeps them.
+    """
+
+    training: str = "digits"
+    dataset: str = ""
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    epochs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One seed's accuracies on what was held out.
+
+    Attributes:
+        seed: Of both trainings.
+        float_accuracy: Of the float twin, in floating point.
+        ternary_accuracy: Of the frozen network, in integers.
+    """
+
+    seed: int
+    float_accuracy: float
+    ternary_accuracy: float
+
+
+def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[Pair, ...]:
+    """Train a pair per seed."""
+    pairs = []
+    for done, seed in enumerate(config.seeds, start=1):
+        dataset = Path(config.dataset) if config.dataset else None
+        settings = load_config(config.training).changed(recordings=dataset, seed=seed)
+        if config.epochs:
+            settings = replace(settings, recipe=replace(settings.recipe, epochs=config.epochs))
+        floating, ternary = float_twin_accuracy(settings), train(settings).score
+        if ternary is not None:
+            pairs.append(Pair(seed, floating, ternary.accuracy))
+        on_progress(done, len(config.seeds))
+    return tuple(pairs)
+
+
+def table(pairs: tuple[Pair, ...]) -> str:
+    """Return the pairs and their means as Markdown."""
+    rows = [f"| {pair.seed} | {pair.float_accuracy:.1%} | {pair.ternary_accuracy:.1%} |" for pair in pairs]
+    means = [float(np.mean([getattr(pair, name) for pair in pairs])) for name in ("float_accuracy", "ternary_accuracy")]
+    gap = f"| mean | {means[0]:.2%} | {means[1]:.2%} (gap {100 * (means[0] - means[1]):.2f} points) |"
+    return "\n".join(["| seed | float | ternary |", "| --- | ---: | ---: |", *rows, gap])
+
+
+if __name__ == "__main__":
+    click.echo(table(run(Config(sys.argv[1], sys.argv[2]))))
