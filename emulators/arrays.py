@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from emulators.devices.device import Cells, Device
 from emulators.devices.read_noise import White
 from emulators.operators import GatedOperator, LinearOperator, Operator, on_grid
 from emulators.tiles import Tiling
-from emulators.wires import Wires, solve
+from emulators.wires import Wires, solve, transfer_matrix
 from hil.network import TernaryLayer
 from hil.rng import stream
 from hil.types import BoolArray, Float64Array, Int64Array
@@ -37,7 +38,7 @@ class Anchors:
     """
 
     first_s: float = 1.0
-    ratio: float = 2.0
+    ratio: float = 3.0
 
     def at(self, index: int) -> float:
         """Return the time of one anchor in seconds; anchor 0 is the moment of programming."""
@@ -65,7 +66,7 @@ class Moment:
     reads: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Plane:
     """One plane of a layer: conductances, what the wires make of them, and what the drivers of each strip deliver."""
 
@@ -73,12 +74,7 @@ class _Plane:
     response_siemens: Float64Array
     power_siemens: list[Float64Array]
 
-    @property
-    def wired(self) -> bool:
-        """Whether a response differs from its conductance."""
-        return self.response_siemens is not self.g_siemens
-
-    @property
+    @cached_property
     def arrives(self) -> Float64Array:
         """(lines, columns) response over conductance: 1 without wires.
 
@@ -86,6 +82,12 @@ class _Plane:
         """
         ratio = self.response_siemens / np.maximum(self.g_siemens, 1e-300)
         return np.clip(ratio, 0.0, 1.0)
+
+    @cached_property
+    def lost(self) -> Float64Array:
+        """(lines, columns) what the wires take off the response once more if all cells change together."""
+        lost: Float64Array = (self.arrives - 1.0) * self.response_siemens
+        return lost
 
 
 @dataclass(slots=True)
@@ -102,7 +104,9 @@ class LayerArrays:
         horizon_s: Memory of read noise shorter than this counts as none.
         solved_at_s: When wires are first solved, seconds since programming.
         resolve_change: Relative change of the mean conductance after which wires are solved again.
+        powered: Whether what the drivers deliver is solved too, which takes four times as long.
         cells: Per plane, the (strips * lines, columns) cells, padding included.
+        anchors: When conductances are computed.
         written_reads: Per plane, reads of the array when each cell was last written: a number or an array.
     """
 
@@ -115,6 +119,7 @@ class LayerArrays:
     horizon_s: float
     solved_at_s: float
     resolve_change: float
+    powered: bool
     cells: list[Cells]
     anchors: Anchors = field(default_factory=Anchors)
     written_reads: list[Int64Array | int] = field(default_factory=list, init=False)
@@ -198,6 +203,9 @@ class LayerArrays:
 
         def run(where: tuple[int, slice, slice]) -> Float64Array:
             _, lines, columns = where
+            if not self.powered:
+                response[lines, columns] = transfer_matrix(g_siemens[lines, columns], self.wires)
+                return np.zeros((self.tiling.lines, self.tiling.lines))
             solution = solve(g_siemens[lines, columns], np.eye(self.tiling.lines), self.wires)
             response[lines, columns] = solution.column_current_ampere
             return solution.row_current_ampere
@@ -236,13 +244,14 @@ class LayerArrays:
         wires cost 8 to 26 % of the current. At 128 x 128 the operator of ageing PCM stays within 0.3 % of the exact one
         at 1 ohm a cell and within 0.6 % at 4 ohm.
         """
-        arrives, change = base.arrives, now - base.g_siemens
-        common = np.empty_like(change)
+        change = now - base.g_siemens
+        response = base.response_siemens + base.arrives * change
         for strip in range(self.tiling.strips):
             for k in self._column_tiles:
                 tile = self._tile(strip, k)
-                common[tile] = change[tile].sum() / max(base.g_siemens[tile].sum(), 1e-300)
-        return base.response_siemens + arrives * change + common * (arrives - 1.0) * base.response_siemens
+                common = change[tile].sum() / max(base.g_siemens[tile].sum(), 1e-300)
+                response[tile] += common * base.lost[tile]
+        return response
 
     def _operator(
         self, planes: list[tuple[_Plane, Float64Array | None]], strip: int, factors: tuple[int, ...]

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from emulators.calibration import RangeMethod
+from emulators.compute import ComputeName
 from emulators.converters import Adc, Dac, Nonideality
 from emulators.device_options import DeviceOptions
 from emulators.mapping import mapping_named
@@ -54,6 +55,7 @@ class CrossbarConfig:
         refresh_after: For ``disturb=array``: stress at which an array is written again, in transition times.
         refresh_tolerance: For ``disturb=cell``: loss at which a cell is written again.
         energy: Whether currents are added up into an energy.
+        compute: ``numpy``, or ``torch``: on a GPU where there is one, with the same results.
         device: Changes to the preset.
     """
 
@@ -90,12 +92,18 @@ class CrossbarConfig:
     refresh_after: float = 1.0
     refresh_tolerance: float = 0.05
     energy: bool = True
+    compute: ComputeName = "numpy"
     device: DeviceOptions = field(default_factory=DeviceOptions)
 
     def __post_init__(self) -> None:
         """Refuse what no crossbar could be."""
         mapping_named(self.mapping)
-        for name, kind in (("inputs", InputScheme), ("range", RangeMethod), ("range_per", RangeScope)):
+        for name, kind in (
+            ("inputs", InputScheme),
+            ("range", RangeMethod),
+            ("range_per", RangeScope),
+            ("compute", ComputeName),
+        ):
             _one_of(name, getattr(self, name), get_args(kind))
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.batches import check_windows, provenance
+from emulators.calibrating import calibrate
 from emulators.calibration import Profile
 from emulators.config import CrossbarConfig
 from emulators.cost import Cost, CostModel
@@ -197,7 +198,7 @@ class CrossbarBackend:
         ]
         tiles = []
         for engine, vectors in zip(engines, layer_inputs(network, self._windows(network)), strict=True):
-            tiles += engine.calibrate(vectors, seed=seed, t_s=self.config.age_s)
+            tiles += calibrate(engine, vectors, seed=seed, t_s=self.config.age_s)
         return CrossbarSession(network, self.name, self.config, engines, Profile(tuple(tiles)), seed)
 
     def _windows(self, network: TernaryNetwork) -> Int8Array:

@@ -59,7 +59,7 @@ def _power_on_grid(volts: Float64Array, exponent: int) -> Float64Array:
     return rounded
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LinearOperator:
     """Passive arrays, with or without wires: one matrix answers every input.
 

@@ -75,7 +75,7 @@ def test_seed_decides_everything():
 def test_repeated_window_at_another_time_gets_other_noise():
     rng = np.random.default_rng(5)
     network = dense_network(rng, [60, 40])
-    features = np.repeat(windows(rng, 1, 60), 2, axis=0)
+    features = np.repeat(windows(rng, 1, 60, sparse=False), 2, axis=0)
     outputs = layers_of("crossbar:rram_wan2022?adc_bits=lossless", network, features).outputs
     assert not np.array_equal(outputs[0], outputs[1])
 
@@ -86,6 +86,28 @@ def test_each_switch_changes_the_answer(switch):
     network, features = dense_network(rng, [60, 40]), windows(rng, 6, 60)
     base = layers_of("crossbar:rram_wan2022", network, features).outputs
     assert not np.array_equal(base, layers_of(f"crossbar:rram_wan2022?{switch}", network, features).outputs)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "rram_wan2022?adc_noise=0.5&adc_dnl=0.2&adc_inl=0.3&dac_noise=0.1&tile=16",
+        "pcm_nandakumar2019?wires=3&tile=32&mapping=tnn_i&inputs=bit_serial",
+        "rram_milo2021?nonlinearity=on&noise=0.02&mapping=tnn_v",
+        "rram_wan2022?adc_bits=lossless&mapping=tnn_iii&read_noise=flicker",
+        "ideal?topology=gated1t1r&wires=10&tile=32&cycle_on=2",
+    ],
+)
+def test_torch_gives_the_same_bits(target):
+    pytest.importorskip("torch", reason="torch is not installed")
+    rng = np.random.default_rng(9)
+    network = conv_network(rng)
+    features = windows(rng, 5, network.d_in)
+    here, there = (layers_of(f"crossbar:{target}&compute={place}", network, features) for place in ("numpy", "torch"))
+    for ours, other in zip(here.layers, there.layers, strict=True):
+        assert np.array_equal(ours.accumulator, other.accumulator)
+    counters = (here.telemetry.counters, there.telemetry.counters)
+    assert counters[0]["adc_clip_rate"] == counters[1]["adc_clip_rate"]
 
 
 def test_clipping_is_counted():

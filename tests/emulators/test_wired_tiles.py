@@ -71,7 +71,7 @@ def arrays_at(device, wires, *, n=64):
     tiling = Tiling(n, n, TileSize(n, n), mapping_named("differential"))
     held = layer(rng, n, n, last=True)
     cells = write_layer(held, tiling, device, seed=5, index=0)
-    return LayerArrays(held, tiling, device, wires, 1.0, 9, 1.0, 1.0, 0.2, cells)
+    return LayerArrays(held, tiling, device, wires, 1.0, 9, 1.0, 1.0, 0.2, True, cells)
 
 
 def exact_matrix(arrays, t_s, *, noise=None):
