@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hil.cli import Answer, command, progress_bar
+from hil.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from experiments.training import Trained
@@ -70,8 +72,8 @@ def _write_card(path: Path, settings: TrainingConfig, trained: Trained, *, comma
 def _make_ready(path: Path) -> None:
     """Refuse a file that cannot be written before minutes are spent on what goes into it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab"):
-        pass
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidValueError(f"{path} must be a file in a folder that can be written to, but is not")
 
 
 def _document(trained: Trained, out: Path) -> dict[str, Any]:
