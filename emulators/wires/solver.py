@@ -55,12 +55,23 @@ def solve(
     """
     g = checked_conductance(g_siemens)
     v = checked_voltage(voltage_volt, len(g))
-    if not len(v):
-        across: Float64Array | None = np.empty((0, *g.shape))
-        column, row = np.empty((0, g.shape[1])), v
-    elif wires.topology == "gated1t1r":
-        column, row, across = solve_gated(g, v, wires)
-    else:
-        column, row, across = solve_passive(g, v, wires, device_voltages=device_voltages)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        column, row, across = _solve(g, v, wires, device_voltages=device_voltages)
+    if not (np.isfinite(column).all() and np.isfinite(row).all()):
+        message = (
+            f"currents are too large for 64-bit numbers: conductances up to {g.max():g} S, voltages up to "
+            f"{np.abs(v).max():g} V and wires of up to {wires.largest_ohm:g} ohm; give them in siemens, volt and ohm"
+        )
+        raise InvalidValueError(message)
     across = read_only(across, np.float64) if device_voltages and across is not None else None
     return Solution(read_only(v, np.float64), read_only(column, np.float64), read_only(row, np.float64), across)
+
+
+def _solve(
+    g: Float64Array, v: Float64Array, wires: Wires, *, device_voltages: bool
+) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+    if not len(v):
+        return np.empty((0, g.shape[1])), v, np.empty((0, *g.shape))
+    if wires.topology == "gated1t1r":
+        return solve_gated(g, v, wires)
+    return solve_passive(g, v, wires, device_voltages=device_voltages)

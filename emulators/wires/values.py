@@ -63,7 +63,12 @@ class Wires:
     @property
     def are_ideal(self) -> bool:
         """Whether every resistance is zero, so that currents are plain products."""
-        return not (self.r_word_line_ohm or self.r_bit_line_ohm or self.r_driver_ohm or self.r_sense_ohm)
+        return self.largest_ohm == 0
+
+    @property
+    def largest_ohm(self) -> float:
+        """The largest of the four resistances."""
+        return max(self.r_word_line_ohm, self.r_bit_line_ohm, self.r_driver_ohm, self.r_sense_ohm)
 
     @property
     def r_first_ohm(self) -> float:
@@ -118,7 +123,7 @@ def checked_conductance(g_siemens: npt.ArrayLike) -> Float64Array:
         row, column = np.argwhere(~good)[0]
         message = (
             f"conductances must be finite and zero or positive, in siemens, but the cell at row {row}, column {column} "
-            f"is {g[row, column]!r}"
+            f"is {float(g[row, column])!r}"
         )
         raise InvalidValueError(message)
     return g
@@ -136,7 +141,7 @@ def checked_voltage(voltage_volt: npt.ArrayLike, rows: int) -> Float64Array:
         raise InvalidValueError(message)
     if not np.isfinite(v).all():
         vector, row = np.argwhere(~np.isfinite(v))[0]
-        message = f"voltages must be finite, but vector {vector}, row {row} is {v[vector, row]!r}"
+        message = f"voltages must be finite, but vector {vector}, row {row} is {float(v[vector, row])!r}"
         raise InvalidValueError(message)
     return v
 
