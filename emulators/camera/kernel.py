@@ -10,7 +10,7 @@ from numba import njit
 
 from hil.types import BoolArray, Float32Array, Float64Array, Int8Array, Int64Array, UInt16Array
 
-__all__ = ["UInt64Array", "follow", "live", "rest", "sort_by_time", "unpack"]
+__all__ = ["UInt64Array", "live", "rest", "sort_by_time", "unpack"]
 
 UInt64Array: TypeAlias = npt.NDArray[np.uint64]
 
@@ -21,32 +21,6 @@ Y_SHIFT = np.uint64(16)
 COORDINATE_MASK = np.uint64(0xFFFF)
 DIGIT_BITS = 11
 DIGIT_MASK = np.uint64((1 << DIGIT_BITS) - 1)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def follow(
-    light: Float32Array,
-    before: Float32Array,
-    decay: Float32Array,
-    rate: Float32Array,
-    output: Float32Array,
-    change: Float32Array,
-) -> None:
-    """Low-pass log intensity that moves evenly from ``before`` to ``light``; exact for a first-order photoreceptor.
-
-    Args:
-        light: (n_pixels,) log intensity now.
-        before: (n_pixels,) log intensity at the last picture.
-        decay: (n_pixels,) exp(-interval / time constant).
-        rate: (n_pixels,) interval / time constant, above 0.
-        output: (n_pixels,) output of the photoreceptor; updated.
-        change: (n_pixels,) how far the output moves is added to it.
-    """
-    for i in range(light.size):
-        lag = (np.float32(1.0) - decay[i]) / rate[i]
-        now = light[i] + (output[i] - before[i]) * decay[i] - (light[i] - before[i]) * lag
-        change[i] += now - output[i]
-        output[i] = now
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,10 +16,8 @@ from hil.types import EventBatch, Float32Array, Float64Array, Geometry, Int8Arra
 
 __all__ = ["Camera", "CameraSource", "Exposure"]
 
-LINEAR_BELOW = 20.0
-"""Grey level under which v2e's lin-log mapping is linear, so that 8-bit steps in the dark make no storm."""
 DARK, WHITE = 20.0, 275.0
-"""Bandwidth and noise follow (grey + 20) / 275, v2e's rescaled intensity."""
+"""Noise follows (grey + 20) / 275, v2e's rescaled intensity."""
 SHOT_NOISE_IN_WHITE = 0.25
 """Noise rate in white light, relative to the dark (v2e's SHOT_NOISE_INTEN_FACTOR)."""
 MISMATCH_FLOOR = 0.01
@@ -118,6 +116,7 @@ class Exposure:
         resting = self._rng.random(n_pixels) * (leak_hz > 0)  # leaking pixels were switched on long ago
         self._level = (resting * self._threshold_on).astype(np.float32)
         self._held_us = np.zeros(n_pixels, np.float32)
+        self._light, self._change = np.empty(n_pixels, np.float32), np.empty(n_pixels, np.float32)
         self._is_busy = np.empty(n_pixels, np.bool_)
         self._events = np.empty(n_pixels + 64, np.uint64)
         self._t_us: int | None = None
@@ -135,40 +134,43 @@ class Exposure:
         Raises:
             InvalidValueError: The time does not go on, or this is no picture of the sensor.
         """
+        from emulators.camera.photoreceptor import lin_log
+
         grey = grey_levels(luminance, self._geometry)
-        log_light = _lin_log(grey)
         if self._t_us is None:
-            self._light, self._output, self._t_us = log_light, log_light.copy(), t_us
+            lin_log(grey, grey.view(np.int32), self._light)
+            self._output, self._t_us = self._light.copy(), t_us
             return EventBatch.empty()
         start_us, dt_us = self._t_us, t_us - self._t_us
         if not 0 < dt_us <= LONGEST_INTERVAL_US:
             raise InvalidValueError(
                 f"a picture must be 1 us to 35 min after the last, but {t_us} us is {dt_us} us after"
             )
-        change = self._photoreceptor(grey, log_light, dt_us)
+        self._follow(grey, dt_us)
         self._t_us = t_us
-        return self._fire(grey, change, start_us, dt_us)
+        return self._fire(grey, start_us, dt_us)
 
-    def _photoreceptor(self, grey: Float32Array, log_light: Float32Array, dt_us: int) -> Float32Array:
-        """Return how far each pixel's output moves, leak included."""
-        change: Float32Array = self._leak_per_us * np.float32(dt_us)
-        if self._parameters.cutoff_hz > 0:
-            from emulators.camera.kernel import follow
+    def _follow(self, grey: Float32Array, dt_us: int) -> None:
+        from emulators.camera.photoreceptor import follow
 
-            rate = (grey + np.float32(DARK)) * np.float32(math.tau * self._parameters.cutoff_hz * dt_us * 1e-6 / WHITE)
-            follow(log_light, self._light, np.exp(-rate), rate, self._output, change)
-        else:
-            change += log_light - self._light
-        self._light = log_light
-        return change
+        follow(
+            grey,
+            grey.view(np.int32),
+            math.tau * self._parameters.cutoff_hz * dt_us * 1e-6,
+            self._leak_per_us,
+            float(dt_us),
+            self._light,
+            self._output,
+            self._change,
+        )
 
-    def _fire(self, grey: Float32Array, change: Float32Array, start_us: int, dt_us: int) -> EventBatch:
+    def _fire(self, grey: Float32Array, start_us: int, dt_us: int) -> EventBatch:
         from emulators.camera.kernel import live, rest, sort_by_time, unpack
 
         noise_at, noise_kind = self._shot_noise(grey, dt_us)
         struck = noise_at[:-1].astype(np.int64)
         self._held_us[struck] = np.maximum(self._held_us[struck], np.float32(1e-30))  # noise makes a pixel busy
-        pixels = (change, self._level, self._held_us, self._threshold_on, self._threshold_off)
+        pixels = (self._change, self._level, self._held_us, self._threshold_on, self._threshold_off)
         rest(*pixels, self._is_busy)
         busy = np.flatnonzero(self._is_busy)
         count = 0
@@ -217,14 +219,3 @@ def _mismatched(nominal: float, parameters: CameraParameters, n_pixels: int, rng
 def _most_often(on: Float32Array, off: Float32Array, parameters: CameraParameters) -> float:
     """Return how much more often than nominal the most sensitive pixel fires from shot noise in the dark."""
     return float(parameters.threshold_on / on.min() + parameters.threshold_off / off.min()) / 2
-
-
-def _lin_log(grey: Float32Array) -> Float32Array:
-    """Return v2e's lin-log: ln(grey), and a straight line to 0 below grey level 20."""
-    bent = np.minimum(grey, np.float32(LINEAR_BELOW))
-    bent -= np.float32(LINEAR_BELOW)
-    bent *= np.float32(math.log(LINEAR_BELOW) / LINEAR_BELOW)
-    logarithm = np.maximum(grey, np.float32(LINEAR_BELOW))
-    np.log(logarithm, out=logarithm)
-    logarithm += bent
-    return logarithm

@@ -118,3 +118,16 @@ def test_time_that_stands_still_is_refused():
 def test_parameter_no_pixel_can_have_is_refused(wrong):
     with pytest.raises(InvalidValueError):
         CameraParameters(**wrong)
+
+
+def test_series_of_the_photoreceptor_are_logarithm_and_exponential():
+    from emulators.camera.photoreceptor import follow, lin_log
+
+    grey = np.linspace(0, 1000, 30_001).astype(np.float32)
+    light = np.empty_like(grey)
+    lin_log(grey, grey.view(np.int32), light)
+    exact = np.where(grey <= 20, grey * np.log(20) / 20, np.log(np.maximum(grey, 20)))
+    assert np.abs(light - exact).max() < 3e-6
+    output, change = light + np.float32(1.0), np.empty_like(grey)
+    follow(grey, grey.view(np.int32), 2.0, np.zeros_like(grey), 1000.0, light, output, change)
+    assert np.abs(output - light - np.exp(-2.0 * (grey.astype(float) + 20) / 275)).max() < 5e-6
