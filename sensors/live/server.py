@@ -11,6 +11,7 @@ from typing import Self
 
 from hil.errors import DeadlineError, InvalidValueError, TargetUnavailableError
 from hil.types import EventBatch, Geometry
+from sensors.formats.aedat4_writer import event_structure
 from sensors.live.wire import Address, write_header, write_packets
 
 __all__ = ["EventServer"]
@@ -55,6 +56,7 @@ class EventServer:
         self.address = Address(*self._listener.getsockname()[:2])
         self.lost_clients = 0
         self._header = write_header(geometry, source)
+        event_structure(EventBatch.empty())  # compiles what packs events, before any is due
         self._max_clients = max_clients
         self._clients: list[socket.socket] = []
         self._changed = threading.Condition()

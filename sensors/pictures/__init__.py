@@ -1,0 +1,1 @@
+"""Pictures and short animations of a stretch of a recording."""
