@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.registry import open_recording
+from hil.types import EventBatch
 
 if TYPE_CHECKING:
     from hil.ports import Recording
 
-__all__ = ["open"]
+__all__ = ["open", "read"]
 
 
 def open(
@@ -30,3 +31,18 @@ def open(
         DamagedFileError: The file is broken and ``salvage`` is False.
     """
     return open_recording(path, format_name=format_name, options=options, salvage=salvage)
+
+
+def read(path: str | Path, *, format_name: str | None = None, options: Mapping[str, str] | None = None) -> EventBatch:
+    """Return every event of a sound recording; see ``open``.
+
+    Raises:
+        FormatError: The file is empty or of no known format.
+        DamagedFileError: The file is broken.
+    """
+    recording = open(path, format_name=format_name, options=options)
+    try:
+        whole = getattr(recording, "read", None)  # ours decode straight into one batch
+        return whole() if whole else EventBatch.concatenate(list(recording))
+    finally:
+        recording.close()

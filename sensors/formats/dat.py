@@ -61,7 +61,8 @@ class Dat:
         stream = WordStream(
             path, start, np.uint64, _kernel, limits, (EARLIEST_US, 0, 0), EVENT_BYTES, events_when_cut=1
         )
-        layout = Layout(self.name, geometry, (path.stat().st_size - start) // EVENT_BYTES, assumed=assumed)
+        expected = (path.stat().st_size - start) // EVENT_BYTES
+        layout = Layout(self.name, geometry, expected, assumed=assumed, start_us=header.start_us)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 

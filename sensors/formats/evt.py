@@ -82,7 +82,7 @@ class RawFormat:
             complaint=self._complaint,
         )
         expected = (path.stat().st_size - header.start) // words.bytes_per_event
-        layout = Layout(self.name, geometry, expected, reorder_us, assumed)
+        layout = Layout(self.name, geometry, expected, reorder_us, assumed, header.start_us)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
     def _geometry(self, header: PercentHeader, options: Mapping[str, str]) -> tuple[Geometry, str]:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,8 @@ class Npz:
         refuse_unknown_options(options, ["width", "height"], of=self.name)
         with _archive(path) as archive:
             members = _members(archive)
-            events = _Arrays(archive, members).length
+            with _Arrays(archive, members) as arrays:
+                events = arrays.length
             geometry, assumed = _geometry(archive, members, options)
 
         def decode(sink: Sink) -> Steps:
@@ -97,21 +99,33 @@ class _Arrays:
     def __init__(self, archive: zipfile.ZipFile, members: Mapping[str, str]) -> None:
         self._streams: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
         self.offset = min(archive.getinfo(f"{name}.npy").header_offset for name in members.values())
-        lengths = set()
-        for column, name in members.items():
-            try:
-                stream = archive.open(f"{name}.npy")
-                shape, dtype = _array_header(stream)
-            except BROKEN as error:
-                place = archive.getinfo(f"{name}.npy").header_offset
-                raise DamagedFileError(f"array {name} is broken: {error}", offset_bytes=place) from error
-            _check_array(name, shape, dtype)
-            self._streams[column] = (stream, dtype)
-            lengths.add(shape[0])
-        if len(lengths) != 1:
-            message = f"the columns must be of one length, but have {sorted(lengths)}"
-            raise DamagedFileError(message, offset_bytes=self.offset)
-        self.length = lengths.pop()
+        with ExitStack() as opened:
+            lengths = {self._add(opened, archive, column, name) for column, name in members.items()}
+            if len(lengths) != 1:
+                message = f"the columns must be of one length, but have {sorted(lengths)}"
+                raise DamagedFileError(message, offset_bytes=self.offset)
+            self.length = lengths.pop()
+            self._opened = opened.pop_all()
+
+    def _add(self, opened: ExitStack, archive: zipfile.ZipFile, column: str, name: str) -> int:
+        """Open one member; return its length."""
+        try:
+            stream = opened.enter_context(archive.open(f"{name}.npy"))
+            shape, dtype = _array_header(stream)
+        except BROKEN as error:
+            place = archive.getinfo(f"{name}.npy").header_offset
+            raise DamagedFileError(f"array {name} is broken: {error}", offset_bytes=place) from error
+        _check_array(name, shape, dtype)
+        self._streams[column] = (stream, dtype)
+        return shape[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._opened.close()
 
     def read(self, n_events: int) -> dict[str, npt.NDArray[Any]]:
         """Return the next events of every column; fewer where a member ends early."""
@@ -150,7 +164,8 @@ def _geometry(archive: zipfile.ZipFile, members: Mapping[str, str], options: Map
     if all(1 <= size <= 65536 for size in sizes):
         return option.geometry(options, Geometry(*sizes)), ""
     try:
-        head = _Arrays(archive, members).read(STEP_EVENTS)
+        with _Arrays(archive, members) as arrays:
+            head = arrays.read(STEP_EVENTS)
     except BROKEN as error:
         raise DamagedFileError(f"the archive is broken: {error}", offset_bytes=0) from error
     guess, assumed = smallest_sensor(head["x"], head["y"])
@@ -173,8 +188,7 @@ def _scalar(archive: zipfile.ZipFile, name: str) -> int:
 def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, sink: Sink) -> Steps:
     file_bytes = path.stat().st_size
     done = 0
-    with _archive(path) as archive:
-        arrays = _Arrays(archive, members)
+    with _archive(path) as archive, _Arrays(archive, members) as arrays:
         while done < arrays.length:
             try:
                 done += _step(arrays, geometry, sink, done)

@@ -71,6 +71,12 @@ class PercentHeader:
         return system.isdecimal() and 0 < int(system) < 0x37
 
     @property
+    def start_us(self) -> int:
+        """What faery took off every time and noted as ``t0``."""
+        text = self.fields.get("t0") or self.fields.get("T0", "")
+        return int(text) if text.isdecimal() and len(text) <= 18 else 0
+
+    @property
     def geometry(self) -> Geometry | None:
         """Size of the sensor, stated or known from the system; None when nothing says it."""
         options = self.format_options

@@ -34,6 +34,7 @@ class Layout:
         expected_events: About how many events there are, or 0; saves copying when the whole file is read.
         reorder_us: How late an event may be and still count as sound; it is put in order.
         assumed: What the file does not say and we took for granted, as a sentence; or nothing.
+        start_us: Added to every time in the file.
     """
 
     format: str
@@ -41,6 +42,7 @@ class Layout:
     expected_events: int = 0
     reorder_us: int = 0
     assumed: str = ""
+    start_us: int = 0
 
 
 class FileRecording:
@@ -103,8 +105,13 @@ class FileRecording:
             message = f"recording {self.path} is closed; open it again to read it"
             raise InputError(message)
         self._account = LossAccount()
-        reorder_us = self._layout.reorder_us
-        sink = Sink(self._account, salvage=self._salvage, capacity=capacity, reorder_us=reorder_us)
+        sink = Sink(
+            self._account,
+            salvage=self._salvage,
+            capacity=capacity,
+            reorder_us=self._layout.reorder_us,
+            start_us=self._layout.start_us,
+        )
         steps = self._decode(sink)
         self._steps.add(steps)
         return sink, steps

@@ -8,6 +8,7 @@ messages before it and the account has no bytes.
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +31,12 @@ class Ros2(BagFormat):
 
     def steps(self, path: Path, topic: Topic) -> Steps:
         """Read message by message."""
+        missing = _missing_bytes(path)
+        if missing:
+            message = f"the database is cut short by {missing} bytes"
+            if not topic.sink.salvage:
+                raise DamagedFileError(message, offset_bytes=path.stat().st_size)
+            topic.sink.account.add(path.stat().st_size, 0, message, events=None)
         try:
             with closing(_connect(path)) as database:
                 for number, name, message_type, serialisation in _topics(database):
@@ -42,6 +49,18 @@ class Ros2(BagFormat):
             if not topic.sink.salvage:
                 raise damage from error
             topic.sink.account.add(0, 0, f"the database is broken: {error}", events=None)
+
+
+def _missing_bytes(path: Path) -> int:
+    """Return how many bytes the header promises beyond the end (sqlite.org/fileformat.html, 1.3)."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100:
+        return 100 - len(head)
+    page_bytes, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
+    written_by_same = head[24:28] == head[92:96]
+    promised = (65536 if page_bytes == 1 else page_bytes) * pages if written_by_same else 0
+    return max(0, promised - path.stat().st_size)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -180,7 +180,7 @@ class EventMessages:
         while used < words.size:
             room = Columns.of(max(words.size - used, 12), with_offsets=False)
             consumed, filled, _, verdict = decode(words[used:], 0, limits, state, room, np.empty((0, 4), np.int64))
-            if verdict != SOUND:
+            if verdict > SOUND:
                 message = f"{REASONS[verdict]} in an EVT3 message"
                 raise MessageError(message)
             parts.append(room.part(0, filled))

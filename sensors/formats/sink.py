@@ -79,13 +79,17 @@ class Sink:
         salvage: Whether events may come out of order.
         capacity: Events to make room for at the start; a good guess saves copying.
         reorder_us: How late an event may be and still count as sound.
+        start_us: Added to every time that is handed out.
     """
 
-    def __init__(self, account: LossAccount, *, salvage: bool, capacity: int, reorder_us: int = 0) -> None:
+    def __init__(
+        self, account: LossAccount, *, salvage: bool, capacity: int, reorder_us: int = 0, start_us: int = 0
+    ) -> None:
         self.account = account
         self.salvage = salvage
         self.reorder_us = reorder_us
         self.last_us = EARLIEST_US
+        self._start_us = start_us
         self._columns = Columns.of(capacity, with_offsets=salvage)
         self._filled = 0
         self._emitted_us = EARLIEST_US
@@ -116,7 +120,7 @@ class Sink:
         in_order = self._in_order and not self.salvage
         batch = self._take_sound(final=final) if in_order else self._take_ordered(final=final)
         if len(batch):
-            yield batch
+            yield EventBatch.unchecked(batch.t + self._start_us, batch.x, batch.y, batch.p) if self._start_us else batch
 
     def _take_sound(self, *, final: bool) -> EventBatch:
         events = self._columns.part(0, self._filled)

@@ -30,6 +30,7 @@ __all__ = ["FORMAT", "Text", "write"]
 HEAD_BYTES = 1 << 16
 LINE_BYTES = 40
 ABOUT_LINE_BYTES = 12
+MOST_FIELDS = 16  # of a line that are looked at, as the compiled loop has it
 SHORTEST_LINE_BYTES = 8
 SPLIT = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
@@ -90,14 +91,14 @@ class Text:
         seconds = "s" if "." in shape.field("t") else "us"
         decimals, divisor = UNITS[option.choice(options, "time_unit", seconds, tuple(UNITS))]
         places = tuple(shape.order.index(column) for column in "txyp")
-        limits = (geometry.width, geometry.height, *places, decimals, divisor)
+        limits = (geometry.width, geometry.height, *places, decimals, divisor, path.stat().st_size)
         stream = WordStream(
             path,
             shape.start,
             np.uint8,
             _kernel,
             limits,
-            (EARLIEST_US,),
+            (EARLIEST_US, *[0] * (2 * MOST_FIELDS)),
             SHORTEST_LINE_BYTES,
             events_when_cut=1,
             ending=b"\n",

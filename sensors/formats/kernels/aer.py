@@ -50,7 +50,7 @@ def decode_camera(
     """
     width, height, other_mask = limits[0], limits[1], limits[2]
     salvage = room.offset.size > 0
-    filled = marked = 0
+    filled = marked = np.int64(0)
     whole = words.size - words.size % 8
     for i in range(0, whole, 8):
         address = _big_endian(words, i, 4)
@@ -58,21 +58,21 @@ def decode_camera(
             continue
         column = (address >> limits[3]) & limits[4]
         row = (address >> limits[5]) & limits[6]
-        reason = SOUND
+        reason = np.int64(SOUND)
         if column >= width or row >= height:
-            reason = OUT_OF_RANGE
+            reason = np.int64(OUT_OF_RANGE)
         elif filled == room.t.size:
             return i, filled, marked, SOUND
         else:
             time_us = _unwrapped(_big_endian(words, i + 4, 4), state)
             if time_us < state[0] and not salvage:
-                reason = TIME_BACK
+                reason = np.int64(TIME_BACK)
         if reason != SOUND:
             if not salvage:
                 return i, filled, 0, reason
             if marked == len(marks):
                 return i, filled, marked, SOUND
-            marked = mark(marks, marked, base + i, 8, reason, 1)
+            marked = mark(marks, marked, base + i, np.int64(8), reason, np.int64(1))
             continue
         state[0] = max(state[0], time_us)
         room.t[filled], room.x[filled], room.y[filled] = time_us, width - 1 - column, height - 1 - row
@@ -100,25 +100,25 @@ def decode_cochlea(
     channels, ears, address_bytes = limits[0], limits[1], limits[2]
     record = address_bytes + 4
     salvage = room.offset.size > 0
-    filled = marked = 0
+    filled = marked = np.int64(0)
     whole = words.size - words.size % record
     for i in range(0, whole, record):
         address = _big_endian(words, i, address_bytes)
-        reason = SOUND
+        reason = np.int64(SOUND)
         if address >= 2 * channels * ears:
-            reason = OUT_OF_RANGE
+            reason = np.int64(OUT_OF_RANGE)
         elif filled == room.t.size:
             return i, filled, marked, SOUND
         else:
             ticks = _unwrapped(_big_endian(words, i + address_bytes, 4), state)
             if ticks < state[0] and not salvage:
-                reason = TIME_BACK
+                reason = np.int64(TIME_BACK)
         if reason != SOUND:
             if not salvage:
                 return i, filled, 0, reason
             if marked == len(marks):
                 return i, filled, marked, SOUND
-            marked = mark(marks, marked, base + i, record, reason, 1)
+            marked = mark(marks, marked, base + i, record, reason, np.int64(1))
             continue
         state[0] = max(state[0], ticks)
         room.t[filled] = ticks * limits[3] // limits[4]

@@ -32,7 +32,9 @@ def decode(
     Limits are width, height, and the bits of column and row; state is the latest time, the last stored time and how
     often it started over.
     """
-    sound = _sprint(words, limits, state, room) if not room.offset.size else 0
+    sound = np.int64(0)
+    if not room.offset.size:
+        sound = _sprint(words, limits, state, room)
     if sound == words.size:
         return sound, sound, 0, SOUND
     used, filled, marked, verdict = _walk(words[sound:], base + 8 * sound, limits, state, room, sound, marks)
@@ -87,7 +89,7 @@ def _walk(
     t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
     width, height, x_bits, y_bits = limits[0], limits[1], limits[2], limits[3]
     salvage = offset.size > 0
-    marked = 0
+    marked = np.int64(0)
     n = words.size if salvage else min(words.size, BLOCK)
     for i in range(n):
         raw = np.int64(words[i] & np.uint64(0xFFFFFFFF))
@@ -95,24 +97,24 @@ def _walk(
         column = address & ((1 << x_bits) - 1)
         row = (address >> x_bits) & ((1 << y_bits) - 1)
         polarity = address >> (x_bits + y_bits)
-        reason = SOUND
+        reason = np.int64(SOUND)
         time_us = state[0]
         if column >= width or row >= height:
-            reason = OUT_OF_RANGE
+            reason = np.int64(OUT_OF_RANGE)
         elif polarity > 1:
-            reason = BAD_POLARITY
+            reason = np.int64(BAD_POLARITY)
         else:
             if raw < state[1] and wraps(raw, state[1], TIME_BITS):
                 state[2] += 1
             time_us = (state[2] << TIME_BITS) + raw
             if time_us < state[0] and not salvage:
-                reason = TIME_BACK
+                reason = np.int64(TIME_BACK)
         if reason != SOUND:
             if not salvage:
                 return i, filled, 0, reason
             if marked == len(marks):
                 return i, filled, marked, SOUND
-            marked = mark(marks, marked, base + 8 * i, 8, reason, 1)
+            marked = mark(marks, marked, base + 8 * i, np.int64(8), reason, np.int64(1))
             continue
         if filled == t.size:
             return i, filled, marked, SOUND

@@ -33,7 +33,7 @@ def decode(
     width, height, flag_bits = limits[0], limits[1], limits[2]
     largest_us = (1 << (8 - flag_bits)) - 1
     salvage = room.offset.size > 0
-    filled = marked = i = 0
+    filled = marked = i = np.int64(0)
     while i < words.size:
         first = np.int64(words[i])
         passed_us = first >> flag_bits
@@ -52,7 +52,7 @@ def decode(
                 return i, filled, 0, OUT_OF_RANGE
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + i, 1, OUT_OF_RANGE, -1)
+            marked = mark(marks, marked, base + i, np.int64(1), np.int64(OUT_OF_RANGE), np.int64(-1))
             i += 1
             continue
         if filled == room.t.size:

@@ -22,7 +22,8 @@ __all__ = ["decode", "decode_vectors", "encode"]
 CD_OFF, CD_ON, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED = 0x0, 0x1, 0x8, 0xA, 0xE, 0xF
 HIGH_BITS = 28
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
-STRIDE = 256  # words to look at closely before trying to run again
+STRIDE = 256  # words to look at closely before trying to sprint again
+BLOCK, STRETCH = 64, 2048  # words to decode at once, and to check at once
 
 
 @njit(cache=True, nogil=True)
@@ -39,58 +40,78 @@ def decode(
     Limits are width, height and how late an event may be; state is the latest time, the time of the last time-high
     word (-1 before the first), that word's own value, and how often the counter started over.
     """
-    if room.offset.size:
-        return _walk(words, base, limits, state, room, 0, marks)
-    used, filled = _sprint(words, limits, state, room)
-    if used == words.size:
-        return used, filled, 0, SOUND
-    walked, filled, marked, verdict = _walk(words[used : used + STRIDE], base, limits, state, room, filled, marks)
+    used, filled, stop = np.int64(0), np.int64(0), words.size
+    if not room.offset.size:
+        used, filled = _sprint(words, limits, state, room)
+        if used == words.size:
+            return used, filled, 0, SOUND
+        stop = min(used + STRIDE, words.size)
+    walked, filled, marked, verdict = _walk(words[used:stop], base + 4 * used, limits, state, room, filled, marks)
     return used + walked, filled, marked, verdict
 
 
 @njit(cache=True, nogil=True)
 def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array, room: Columns) -> tuple[int, int]:
-    """Decode runs of events between time-high words on vectors; stop before anything else."""
-    width, height = np.uint32(limits[0]), np.uint32(limits[1])
+    """Decode stretches of events and time-high words on vectors; stop before the first that holds anything else.
+
+    Every block is decoded as if it held events only, and what a time-high word cuts off is done again: that is faster
+    than to look for the word first.
+    """
+    width, height = np.uint16(min(limits[0], 0x800)), np.uint16(min(limits[1], 0x800))
     latest, high_us, raw_high = state[0], state[1], state[2]
-    filled = used = 0
-    while used < words.size:
-        stop = used
-        while stop < words.size and words[stop] < np.uint32(0x20000000):
-            stop += 1
-        count = stop - used
-        if count:
-            if high_us < 0 or filled + count > room.t.size:
-                break
-            run = words[used:stop]
-            t, x = room.t[filled : filled + count], room.x[filled : filled + count]
-            y, p = room.y[filled : filled + count], room.p[filled : filled + count]
-            widest = highest = np.uint32(0)
-            for i in range(count):
-                word = run[i]
-                column, row = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF)
+    last_block, last_room = words.size - BLOCK, room.t.size - BLOCK
+    used = filled = 0
+    while high_us >= 0 and used <= last_block and filled <= last_room:
+        at, to = used, filled
+        until = min(last_block, used + STRETCH)
+        usual = True
+        while usual and at <= until and to <= last_room:
+            block = words[at : at + BLOCK]
+            t, x = room.t[to : to + BLOCK], room.x[to : to + BLOCK]
+            y, p = room.y[to : to + BLOCK], room.p[to : to + BLOCK]
+            kinds = np.uint32(0)
+            for i in range(BLOCK):
+                word = block[i]
                 t[i] = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
-                x[i] = column
-                y[i] = row
+                x[i] = (word >> np.uint32(11)) & np.uint32(0x7FF)
+                y[i] = word & np.uint32(0x7FF)
                 p[i] = word >> np.uint32(28)
-                widest, highest = max(widest, column), max(highest, row)
-            back = t[0] < latest
-            for i in range(1, count):
-                back |= t[i] < t[i - 1]
-            if back or widest >= width or highest >= height:
-                break
-            latest = t[count - 1]
-            filled += count
-            used = stop
-        else:
-            value = np.int64(words[used] & np.uint32(0x0FFFFFFF))
-            if words[used] >> np.uint32(28) != TIME_HIGH or value < raw_high:
-                break
-            raw_high = value
-            high_us = ((state[3] << HIGH_BITS) | value) << 6
-            used += 1
-    state[0], state[1], state[2] = latest, high_us, raw_high
+                kinds |= word
+            count = BLOCK
+            if kinds >> np.uint32(29):
+                count = 0
+                while block[count] >> np.uint32(29) == 0:
+                    count += 1
+                value = np.int64(block[count] & np.uint32(0x0FFFFFFF))
+                usual = block[count] >> np.uint32(28) == TIME_HIGH and value >= raw_high
+                if usual:
+                    raw_high = value
+                    high_us = ((state[3] << HIGH_BITS) | value) << 6
+                    at += 1
+            at, to = at + count, to + count
+        if not _sound(room.t[filled:to], room.x[filled:to], room.y[filled:to], latest, width, height):
+            break
+        if to > filled:
+            latest = room.t[to - 1]
+        used, filled = at, to
+        state[0], state[1], state[2] = latest, high_us, raw_high
+        if not usual:
+            break
     return used, filled
+
+
+@njit(cache=True, nogil=True)
+def _sound(t: Int64Array, x: UInt16Array, y: UInt16Array, latest_us: int, width: int, height: int) -> bool:
+    """Say whether decoded events are in order and on the sensor."""
+    widest = highest = np.uint16(0)
+    for i in range(x.size):
+        widest = max(widest, x[i])
+    for i in range(y.size):
+        highest = max(highest, y[i])
+    back = t.size > 0 and t[0] < latest_us
+    for i in range(1, t.size):
+        back |= t[i] < t[i - 1]
+    return not back and (t.size == 0 or (widest < width and highest < height))
 
 
 @njit(cache=True, nogil=True)
@@ -108,21 +129,21 @@ def _walk(
     width, height, late_us = limits[0], limits[1], limits[2]
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
     salvage = offset.size > 0
-    marked = i = 0
+    marked = i = np.int64(0)
     verdict = SOUND
     while i < words.size:
         word = words[i]
         kind = word >> np.uint32(28)
-        reason = SOUND
+        reason = np.int64(SOUND)
         if kind <= CD_ON:
             time_us = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
             column, row = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF)
             if high_us < 0:
                 pass
             elif column >= width or row >= height:
-                reason = OUT_OF_RANGE
+                reason = np.int64(OUT_OF_RANGE)
             elif time_us < latest - late_us and not salvage:
-                reason = TIME_BACK
+                reason = np.int64(TIME_BACK)
             else:
                 if filled == t.size:
                     break
@@ -140,14 +161,15 @@ def _walk(
             raw_high = value
             high_us = ((loops << HIGH_BITS) | value) << 6
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
-            reason = UNKNOWN_WORD
+            reason = np.int64(UNKNOWN_WORD)
         if reason != SOUND:
             if not salvage:
                 verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 4 * i, 4, reason, 1 if reason == OUT_OF_RANGE else -1)
+            events = np.int64(1) if reason == OUT_OF_RANGE else np.int64(-1)
+            marked = mark(marks, marked, base + 4 * i, np.int64(4), reason, events)
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     return i, filled, marked, verdict
@@ -170,7 +192,7 @@ def decode_vectors(
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
     t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
     salvage = offset.size > 0
-    filled = marked = i = 0
+    filled = marked = i = np.int64(0)
     verdict = SOUND
     while i < words.size:
         low = words[i] & np.uint64(0xFFFFFFFF)
@@ -195,7 +217,7 @@ def decode_vectors(
                         break
                     if marked == len(marks):
                         break
-                    marked = mark(marks, marked, base + 8 * i, 8, OUT_OF_RANGE, count)
+                    marked = mark(marks, marked, base + 8 * i, np.int64(8), np.int64(OUT_OF_RANGE), np.int64(count))
                 elif count:
                     if filled + count > t.size:
                         break
@@ -227,7 +249,7 @@ def decode_vectors(
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 8 * i, 8, UNKNOWN_WORD, -1)
+            marked = mark(marks, marked, base + 8 * i, np.int64(8), np.int64(UNKNOWN_WORD), np.int64(-1))
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     return i, filled, marked, verdict

@@ -24,7 +24,7 @@ ADDR_Y, EM_ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, CONTINUED_4, 
 EXT_TRIGGER, OTHERS, CONTINUED_12 = 0xA, 0xE, 0xF
 HIGH_BITS = 12
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
-STRIDE = 64  # words to look at closely before trying to run again
+STRIDE = 64  # words to look at closely before trying to sprint again
 MOST_PER_STEP = 33  # events that one step of the sprint can write, one that it does not keep included
 BIT_PLACES = np.zeros(32, np.uint8)
 BIT_PLACES[((np.uint64(0x077CB531) << np.arange(32, dtype=np.uint64)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)] = (
@@ -49,12 +49,13 @@ def decode(
     word, that word's own value, how often the counter started over, the low time, the row, the base column and its
     polarity; -1 is none yet.
     """
-    if room.offset.size:
-        return _walk(words, base, limits, state, room, 0, marks)
-    used, filled = _sprint(words, limits, state, room)
-    if used == words.size:
-        return used, filled, 0, SOUND
-    walked, filled, marked, verdict = _walk(words[used : used + STRIDE], base, limits, state, room, filled, marks)
+    used, filled, stop = np.int64(0), np.int64(0), words.size
+    if not room.offset.size:
+        used, filled = _sprint(words, limits, state, room)
+        if used == words.size:
+            return used, filled, 0, SOUND
+        stop = min(used + STRIDE, words.size)
+    walked, filled, marked, verdict = _walk(words[used:stop], base + 2 * used, limits, state, room, filled, marks)
     return used + walked, filled, marked, verdict
 
 
@@ -154,12 +155,12 @@ def _walk(
     latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
     low_us, row, base_x, base_p = state[4], state[5], state[6], state[7]
     salvage = offset.size > 0
-    marked = i = 0
+    marked = i = np.int64(0)
     verdict = SOUND
     while i < words.size:
         kind = words[i] >> np.uint16(12)
         value = np.int64(words[i] & np.uint16(0xFFF))
-        reason, count = SOUND, -1
+        reason, count = np.int64(SOUND), np.int64(-1)
         if kind in (ADDR_X, VECT_12, VECT_8):
             is_vector = kind != ADDR_X
             mask = np.int64(1) if not is_vector else value if kind == VECT_12 else value & 0xFF
@@ -169,13 +170,13 @@ def _walk(
             if count and high_us >= 0:
                 time_us = high_us | low_us
                 if LOST in (row, column):
-                    reason = NO_PLACE
+                    reason = np.int64(NO_PLACE)
                 elif row < 0 or column < 0:
                     pass
                 elif row >= height or column + last >= width:
-                    reason = OUT_OF_RANGE
+                    reason = np.int64(OUT_OF_RANGE)
                 elif time_us < latest - late_us and not salvage:
-                    reason = TIME_BACK
+                    reason = np.int64(TIME_BACK)
                 else:
                     if filled + count > t.size:
                         break
@@ -204,14 +205,14 @@ def _walk(
         elif kind == EM_ADDR_Y:
             row = NONE
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED_4, CONTINUED_12):
-            reason = UNKNOWN_WORD
+            reason = np.int64(UNKNOWN_WORD)
         if reason != SOUND:
             if not salvage:
                 verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 2 * i, 2, reason, count)
+            marked = mark(marks, marked, base + 2 * i, np.int64(2), reason, count)
             if reason == UNKNOWN_WORD:
                 row = base_x = LOST
         if base_x >= 0 and kind in (VECT_12, VECT_8):
@@ -268,7 +269,7 @@ def encode(
             # a late start is one, too
             if high - max(state[0], 0) > LONGEST_STEP:
                 high = max(state[0], 0) + LONGEST_STEP
-            state[0], state[1] = high, 0
+            state[0], state[1] = high, -1  # some readers keep the old low part
             words[written] = (TIME_HIGH << 12) | (high & 0xFFF)
         elif t[i] & 0xFFF != state[1]:
             state[1] = t[i] & 0xFFF

@@ -31,7 +31,7 @@ def decode(
     """Follow the contract of ``words.Kernel``; limits are width and height, state is last time, last raw, shift."""
     width, height = limits[0], limits[1]
     salvage = room.offset.size > 0
-    filled = marked = 0
+    filled = marked = np.int64(0)
     consumed = words.size - words.size % 5
     for i in range(0, consumed, 5):
         column, row = words[i], words[i + 1]
@@ -51,7 +51,7 @@ def decode(
         if outside:
             if marked == len(marks):
                 return i, filled, marked, SOUND
-            marked = mark(marks, marked, base + i, 5, OUT_OF_RANGE, 1)
+            marked = mark(marks, marked, np.int64(base + i), np.int64(5), np.int64(OUT_OF_RANGE), np.int64(1))
             continue
         if filled == room.t.size:
             return i, filled, marked, SOUND

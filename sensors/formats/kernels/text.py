@@ -11,12 +11,13 @@ from sensors.formats.kernels.marks import mark
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import BAD_LINE, OUT_OF_RANGE, SOUND, TIME_BACK
 
-__all__ = ["decode", "encode"]
+__all__ = ["MOST_FIELDS", "decode", "encode"]
 
 LONGEST_LINE = 1 << 12
 MOST_FIELDS = 16
 SPACE, TAB, RETURN, NEWLINE, COMMA, SEMICOLON, POINT = 0x20, 0x09, 0x0D, 0x0A, 0x2C, 0x3B, 0x2E
 HASH, PERCENT, MINUS, PLUS, ZERO = 0x23, 0x25, 0x2D, 0x2B, 0x30
+LETTER_F, LETTER_O, LETTER_T = 0x66, 0x6F, 0x74
 LARGEST = 1 << 62
 
 
@@ -65,13 +66,13 @@ def _polarity(words: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[bool
     """Parse 1, 0, -1, true, false, on or off; say whether it is one of them."""
     first = words[start] | 0x20
     length = stop - start
-    if first == ord("t") and length == 4:
+    if first == LETTER_T and length == 4:
         return True, True
-    if first == ord("f") and length == 5:
+    if first == LETTER_F and length == 5:
         return True, False
-    if first == ord("o") and length in (2, 3):
+    if first == LETTER_O and length in (2, 3):
         return True, length == 2
-    good, value = _number(words, start, stop, 0)
+    good, value = _number(words, start, stop, np.int64(0))
     return good and -1 <= value <= 1, value == 1
 
 
@@ -86,12 +87,13 @@ def decode(
 ) -> tuple[int, int, int, int]:
     """Follow the contract of ``words.Kernel``: one event a line; empty lines and those after # or % are passed over.
 
-    Limits are width, height, which field holds t, x, y and p, how many decimals make a microsecond, and what the time
-    is divided by on top; state is the latest time.
+    Limits are width, height, which field holds t, x, y and p, how many decimals make a microsecond, what the time is
+    divided by on top, and the size of the file; state is the latest time, and space
+    for where ``MOST_FIELDS`` fields start and end.
     """
     salvage = room.offset.size > 0
-    filled = marked = start = 0
-    fields = np.zeros(2 * MOST_FIELDS, np.int64)
+    filled = marked = start = np.int64(0)
+    fields = state[1:]
     needed = max(limits[2], limits[3], limits[4], limits[5]) + 1
     while start < words.size:
         stop = start
@@ -114,29 +116,30 @@ def decode(
         if count == 0 or words[fields[0]] in (HASH, PERCENT):
             start = after
             continue
-        verdict = SOUND
+        verdict = np.int64(SOUND)
         t_us = column = row = np.int64(0)
         polarity = False
         if count < needed:
-            verdict = BAD_LINE
+            verdict = np.int64(BAD_LINE)
         else:
             good_t, t_us = _number(words, fields[2 * limits[2]], fields[2 * limits[2] + 1], limits[6])
             t_us //= limits[7]
-            good_x, column = _number(words, fields[2 * limits[3]], fields[2 * limits[3] + 1], 0)
-            good_y, row = _number(words, fields[2 * limits[4]], fields[2 * limits[4] + 1], 0)
+            good_x, column = _number(words, fields[2 * limits[3]], fields[2 * limits[3] + 1], np.int64(0))
+            good_y, row = _number(words, fields[2 * limits[4]], fields[2 * limits[4] + 1], np.int64(0))
             good_p, polarity = _polarity(words, fields[2 * limits[5]], fields[2 * limits[5] + 1])
             if not (good_t and good_x and good_y and good_p):
-                verdict = BAD_LINE
+                verdict = np.int64(BAD_LINE)
             elif column < 0 or row < 0 or column >= limits[0] or row >= limits[1]:
-                verdict = OUT_OF_RANGE
+                verdict = np.int64(OUT_OF_RANGE)
             elif t_us < state[0] and not salvage:
-                verdict = TIME_BACK
+                verdict = np.int64(TIME_BACK)
         if verdict != SOUND:
             if not salvage:
                 return start, filled, 0, verdict
             if marked == len(marks):
                 return start, filled, marked, SOUND
-            marked = mark(marks, marked, base + start, after - start, verdict, 1)
+            length = min(base + after, limits[8]) - base - start
+            marked = mark(marks, marked, base + start, length, verdict, np.int64(1))
             start = after
             continue
         if filled == room.t.size:
@@ -144,7 +147,7 @@ def decode(
         state[0] = max(state[0], t_us)
         room.t[filled], room.x[filled], room.y[filled], room.p[filled] = t_us, column, row, polarity
         if salvage:
-            room.offset[filled], room.end[filled] = base + start, base + after
+            room.offset[filled], room.end[filled] = base + start, min(base + after, limits[8])
         filled += 1
         start = after
     return start, filled, marked, SOUND

@@ -1,0 +1,167 @@
+"""How fast recordings become arrays, against the fastest other reader of each format, file by file in one run.
+
+Every reader gets the same file of the same events, takes the fastest of the ways it offers (whole, or chunk by
+chunk), and is timed in CPU seconds of one thread, the best of several turns that alternate with ours.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sensors
+from hil.errors import MissingDependencyError, VerificationError
+from hil.progress import OnProgress, ignore_progress
+from hil.rng import stream
+from hil.types import EventBatch, Geometry
+from sensors.formats import aedat4, dat, evt2, evt3
+
+__all__ = ["run"]
+
+GEOMETRY = Geometry(640, 480)
+N_EVENTS = 4_000_000
+TURNS = 5
+CHUNK_EVENTS = 1 << 16
+
+Read = Callable[[Path], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One format, who reads it best, and how many times faster we mean to be.
+
+    Attributes:
+        name: Of the row.
+        suffix: Of the file.
+        write: Makes the file.
+        peer_name: Of the fastest other reader.
+        peer: The ways it offers; each returns how many events it read.
+        target: Least ratio.
+    """
+
+    name: str
+    suffix: str
+    write: Callable[[Path, Iterable[EventBatch], Geometry], int]
+    peer_name: str
+    peer: tuple[Read, ...]
+    target: float
+
+
+def run(on_progress: OnProgress = ignore_progress, *, n_events: int = N_EVENTS) -> list[dict[str, Any]]:
+    """Return a row for each format: events per CPU microsecond of ours and of the peer, and their ratio.
+
+    Raises:
+        MissingDependencyError: A peer is not installed.
+        VerificationError: We do not read back exactly what was written.
+    """
+    events = _events(n_events)
+    contests = _contests()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for i, contest in enumerate(contests):
+            on_progress(i, len(contests))
+            path = Path(folder) / f"events{contest.suffix}"
+            contest.write(path, [events], GEOMETRY)
+            _verify(path, events)
+            rows.append(_row(contest, path, n_events))
+            path.unlink()
+    on_progress(len(contests), len(contests))
+    return rows
+
+
+def _events(n: int) -> EventBatch:
+    """Return events like a camera's: bursts of neighbours in a row, a few microseconds apart."""
+    rng = stream(0, "bench", "events", "formats")
+    in_burst = rng.geometric(0.4, n)
+    burst = np.repeat(np.arange(n), in_burst)[:n]
+    place = np.arange(n) - np.searchsorted(burst, burst)
+    t = np.cumsum(rng.integers(0, 2, n))[burst]
+    x = np.minimum(rng.integers(0, GEOMETRY.width, n)[burst] + place, GEOMETRY.width - 1)
+    y = rng.integers(0, GEOMETRY.height, n)[burst]
+    p = rng.integers(0, 2, n)[burst]
+    return EventBatch(t, x.astype(np.uint16), y.astype(np.uint16), p.astype(bool))
+
+
+def _contests() -> list[Contest]:
+    return [
+        Contest("AEDAT4 LZ4 to arrays", ".aedat4", aedat4.write, "aedat", (_aedat,), 2),
+        Contest("EVT2 to arrays", ".raw", evt2.write, "expelliarmus", _expelliarmus("evt2"), 3),
+        Contest("EVT3 to arrays, exact", ".raw", evt3.write, "faery", (_faery,), 8),
+        Contest("DAT to arrays", ".dat", dat.write, "expelliarmus", _expelliarmus("dat"), 5),
+    ]
+
+
+def _verify(path: Path, events: EventBatch) -> None:
+    read = sensors.read(path)
+    for name in ("t", "x", "y", "p"):
+        if not np.array_equal(getattr(read, name), getattr(events, name)):
+            message = f"column {name} of {path.name} is not what was written"
+            raise VerificationError(message)
+
+
+def _row(contest: Contest, path: Path, n_events: int) -> dict[str, Any]:
+    ours: list[float] = []
+    peer: list[float] = []
+    for _ in range(TURNS):
+        ours += [_seconds(read, path, n_events) for read in (_ours_whole, _ours_batches)]
+        peer += [_seconds(read, path, n_events) for read in contest.peer]
+    ours_mev_s, peer_mev_s = (n_events / min(taken) / 1e6 for taken in (ours, peer))
+    return {
+        "name": f"{contest.name} [Mev/s]",
+        "ours": ours_mev_s,
+        "peer": peer_mev_s,
+        "peer_name": contest.peer_name,
+        "ratio": ours_mev_s / peer_mev_s,
+        "target": contest.target,
+    }
+
+
+def _seconds(read: Read, path: Path, n_events: int) -> float:
+    start_s = time.process_time()
+    found = read(path)
+    taken_s = time.process_time() - start_s
+    if found != n_events:
+        message = f"a reader found {found} of {n_events} events in {path.name}"
+        raise VerificationError(message)
+    return taken_s
+
+
+def _ours_whole(path: Path) -> int:
+    return len(sensors.read(path))
+
+
+def _ours_batches(path: Path) -> int:
+    return sum(len(batch) for batch in sensors.open(path))
+
+
+def _aedat(path: Path) -> int:
+    decoder = _peer("aedat").Decoder(str(path))
+    return len(np.concatenate([packet["events"] for packet in decoder if "events" in packet]))
+
+
+def _faery(path: Path) -> int:
+    return len(_peer("faery").events_stream_from_file(path).to_array())
+
+
+def _expelliarmus(encoding: str) -> tuple[Read, ...]:
+    def whole(path: Path) -> int:
+        return len(_peer("expelliarmus").Wizard(encoding, fpath=path).read())
+
+    def chunks(path: Path) -> int:
+        wizard = _peer("expelliarmus").Wizard(encoding, fpath=path, chunk_size=CHUNK_EVENTS)
+        return sum(len(chunk) for chunk in wizard.read_chunk())
+
+    return whole, chunks
+
+
+def _peer(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise MissingDependencyError.of(name, extra="bench", purpose="the comparison of readers") from error
