@@ -11,6 +11,19 @@ from hil.cli import Answer, command, progress_bar
 
 __all__ = ["faults_command"]
 
+COLUMNS = {
+    "fault": "fault",
+    "rate": "rate",
+    "right": "right",
+    "errors": "errors",
+    "wrong": "wrong",
+    "twice": "executed_twice",
+    "lost": "lost",
+    "done": "injected",
+    "retries": "retries",
+    "slowest": "slowest_s",
+}
+
 
 @command("faults", short_help="Damage a board's link on purpose and account for every inference.")
 @click.argument("target", default="host")
@@ -32,22 +45,10 @@ def faults_command(target: str, faults: tuple[str, ...], rates: tuple[float, ...
             campaign = Campaign(cast("Fault", fault), rate, choices["inferences"], choices["seed"], patience(target))
             with progress_bar(f"{fault} at {rate:g} a byte") as tell:
                 results.append(campaign.run(damageable_board(target), target=target, on_progress=tell))
-    columns = (
-        "fault",
-        "rate",
-        "right",
-        "errors",
-        "wrong",
-        "executed_twice",
-        "lost",
-        "injected",
-        "retries",
-        "slowest_s",
-    )
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*COLUMNS, box=None, pad_edge=False)
     documents = [result.as_document() for result in results]
     for document in documents:
-        table.add_row(*[_cell(document[column]) for column in columns])
+        table.add_row(*[_cell(document[key]) for key in COLUMNS.values()])
     return Answer(documents, table, 0 if all(result.passed for result in results) else 1)
 
 
