@@ -20,6 +20,7 @@ __all__ = ["layer_inputs", "representative_windows"]
 
 SEED: Final = 20260101  # fixed: two sessions with different seeds are calibrated alike
 LARGEST_RATE: Final = 64.0
+MOST_VECTORS: Final = 512  # positions of a convolution are alike, and the search for a range is not free
 FULL_QUANTILE: Final = 0.99
 UNKNOWN_SIZE: Final = 32.0  # of a network that never requantises, so that counts use the int8 range
 
@@ -77,11 +78,12 @@ def representative_windows(network: TernaryNetwork, n: int = 128) -> Int8Array:
 
 
 def layer_inputs(network: TernaryNetwork, windows: Int8Array) -> list[Int8Array]:
-    """Return, per layer, the (n * positions, fan_in) int8 vectors that exact software would feed it."""
+    """Return, per layer, (vectors, fan_in) int8 that exact software would feed it, evenly thinned to 512 at most."""
     values, inputs = windows, []
     for layer in network.layers:
         vectors = layer.unfold(values)
-        inputs.append(vectors.reshape(-1, layer.fan_in))
+        flat = vectors.reshape(-1, layer.fan_in)
+        inputs.append(flat[:: -(-len(flat) // MOST_VECTORS)])
         if layer.requantisation is not None:
             sums = exact_accumulators(layer.weight, vectors)
             values = layer.fold(layer.requantisation.apply(sums + layer.bias))

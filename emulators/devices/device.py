@@ -75,6 +75,7 @@ class Cells:
         pulses: (rows, columns) pulses that loop took, or None.
         written_s: When each cell was last written, on the clock of the first programming: a number or (rows, columns).
         cycles: SET-RESET cycles of each cell before: a number or (rows, columns).
+        noisiness: What of the read noise follows from where each cell landed.
         state: What a foreign device model keeps.
     """
 
@@ -89,6 +90,7 @@ class Cells:
     pulses: Int64Array | None = None
     written_s: Float64Array | float = 0.0
     cycles: Int64Array | int = 0
+    noisiness: Float64Array = field(default_factory=lambda: np.zeros(()))
     state: Any = None
 
     @property
@@ -229,10 +231,16 @@ class Device:
         lot, key = rng.random(target.shape), int(rng.integers(2**63))
         exponent = np.zeros_like(target) if self.drift is None else self.drift.exponents(target, exponent_score)
         cells = Cells(levels, level.reshape(target.shape), landing, wandering, exponent, lot, key)
-        if self.verify is None:
+        if self.verify is not None:
+            verified = self.verify.run(target, rng=rng)
+            cells = replace(cells, landed_siemens=verified.landed_siemens, pulses=verified.pulses)
+        return self._with_noisiness(cells)
+
+    def _with_noisiness(self, cells: Cells) -> Cells:
+        """Return the cells with what of their read noise follows from where they landed."""
+        if self.read_noise is None:
             return cells
-        verified = self.verify.run(target, rng=rng)
-        return replace(cells, landed_siemens=verified.landed_siemens, pulses=verified.pulses)
+        return replace(cells, noisiness=self.read_noise.amount.trait(self._landed(cells, 0.0)))
 
     def _check(self, target: Float64Array) -> None:
         slack = 1e-9 * self.g_max_siemens
@@ -258,7 +266,7 @@ class Device:
         landed = cells.landed_siemens
         if landed is not None and fresh.landed_siemens is not None:
             landed = np.where(chosen, fresh.landed_siemens, landed)
-        return replace(
+        rewritten = replace(
             cells,
             landing=np.where(chosen, fresh.landing, cells.landing),
             wandering=np.where(chosen, fresh.wandering, cells.wandering),
@@ -266,6 +274,7 @@ class Device:
             written_s=np.where(chosen, t_s, cells.written_s),
             cycles=np.asarray(cells.cycles, np.int64) + chosen,
         )
+        return self._with_noisiness(rewritten)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -345,7 +354,8 @@ class Device:
         """Take the read noise out of a spread that was measured with it."""
         if self.read_noise is None or not self.noise_is_measured_in:
             return sigma
-        noise = self.read_noise.amount.sigma_siemens(mean, mean, t_s)
+        amount = self.read_noise.amount
+        noise = amount.sigma_siemens(mean, amount.trait(mean), t_s)
         return np.sqrt(np.maximum(sigma**2 - noise**2, 0.0))
 
     def fluctuating(
@@ -361,9 +371,10 @@ class Device:
         """
         if self.read_noise is None:
             return now_siemens, None
-        sigma = self.read_noise.amount.sigma_siemens(now_siemens, self._landed(cells, 0.0), t_s)
-        stuck, _ = self.faults.stuck(cells.lot, off_siemens=self.off_siemens, on_siemens=self.on_siemens)
-        sigma = np.where(stuck, 0.0, sigma)
+        sigma = self.read_noise.amount.sigma_siemens(now_siemens, cells.noisiness, t_s)
+        if self.faults.yields < 1.0:
+            stuck, _ = self.faults.stuck(cells.lot, off_siemens=self.off_siemens, on_siemens=self.on_siemens)
+            sigma = np.where(stuck, 0.0, sigma)
         fresh, remembered = self.read_noise.memory.split(cells.key, sigma.shape, t_s=t_s, horizon_s=horizon_s)
         if remembered is not None:
             now_siemens = np.maximum(now_siemens + sigma * remembered, 0.0)

@@ -37,7 +37,11 @@ DECADE: Final = float(np.log(10.0))
 class ReadNoise(Protocol):
     """How much a cell fluctuates."""
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
+    def trait(self, programmed_siemens: Float64Array) -> Float64Array:
+        """Return what of it depends only on where a cell was programmed; worked out once."""
+        ...
+
+    def sigma_siemens(self, now_siemens: Float64Array, trait: Float64Array, t_s: float) -> Float64Array:
         """Return the standard deviation of one read of each cell, ``t_s`` seconds after programming."""
         ...
 
@@ -78,7 +82,11 @@ class RelativeNoise:
         if not (np.isfinite(self.fraction) and self.fraction >= 0):
             raise InvalidValueError(f"read noise must be a fraction, zero or positive, but is {self.fraction}")
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
+    def trait(self, programmed_siemens: Float64Array) -> Float64Array:
+        """Return nothing: all of it follows from the conductance of the moment."""
+        return np.zeros(())
+
+    def sigma_siemens(self, now_siemens: Float64Array, trait: Float64Array, t_s: float) -> Float64Array:
         """Return the fraction of the conductance."""
         return self.fraction * now_siemens
 
@@ -93,9 +101,13 @@ class LevelNoise:
 
     levels: LevelSpread
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
+    def trait(self, programmed_siemens: Float64Array) -> Float64Array:
         """Return the deviation at the programmed level."""
-        return self.levels.sigma_siemens(programmed_siemens, t_s)
+        return self.levels.sigma_siemens(programmed_siemens, 0.0)
+
+    def sigma_siemens(self, now_siemens: Float64Array, trait: Float64Array, t_s: float) -> Float64Array:
+        """Return the deviation at the programmed level."""
+        return trait
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,11 @@ class SaturatingNoise:
     limit_siemens: float
     scale_siemens: float
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
+    def trait(self, programmed_siemens: Float64Array) -> Float64Array:
+        """Return nothing: all of it follows from the conductance of the moment."""
+        return np.zeros(())
+
+    def sigma_siemens(self, now_siemens: Float64Array, trait: Float64Array, t_s: float) -> Float64Array:
         """Return the saturating deviation."""
         sigma: Float64Array = -self.limit_siemens * np.expm1(-now_siemens / self.scale_siemens)
         return sigma
@@ -132,11 +148,14 @@ class AccumulatedNoise:
     t_read_s: float
     t0_s: float
 
-    def sigma_siemens(self, now_siemens: Float64Array, programmed_siemens: Float64Array, t_s: float) -> Float64Array:
+    def trait(self, programmed_siemens: Float64Array) -> Float64Array:
+        """Return Q of the programmed conductance."""
+        return self.quality(programmed_siemens / self.g_max_siemens)
+
+    def sigma_siemens(self, now_siemens: Float64Array, trait: Float64Array, t_s: float) -> Float64Array:
         """Return the standard deviation of the integrated noise."""
-        relative = programmed_siemens / self.g_max_siemens
         span = np.log((t_s + self.t0_s + self.t_read_s) / (2.0 * self.t_read_s))
-        sigma: Float64Array = now_siemens * self.quality(relative) * np.sqrt(max(span, 0.0))
+        sigma: Float64Array = now_siemens * trait * np.sqrt(max(span, 0.0))
         return sigma
 
 

@@ -112,7 +112,8 @@ def test_two_reads_a_moment_apart_agree_more_than_two_an_hour_apart():
 
 def test_accumulated_noise_is_finite_at_the_instant_of_programming():
     noise = AccumulatedNoise(PowerQuality(0.0088, 0.65, 0.2), 25e-6, t_read_s=250e-9, t0_s=0.0)
-    assert np.all(noise.sigma_siemens(np.array([0.0, 25e-6]), np.array([0.0, 25e-6]), 0.0) == 0.0)
+    cells = np.array([0.0, 25e-6])
+    assert np.all(noise.sigma_siemens(cells, noise.trait(cells), 0.0) == 0.0)
 
 
 @pytest.mark.parametrize(
