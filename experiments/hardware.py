@@ -151,7 +151,8 @@ class CrossbarSubstrate:
             self._ranges[layer] = largest.clamp(min=1e-12)
         steps = 2 ** (bits - 1) - 1
         step = self._ranges[layer] / steps
-        return (sums / step).round().clamp(-steps, steps) * step
+        converted: Tensor = (sums / step).round().clamp(-steps, steps) * step
+        return converted
 
 
 def _like(codes: Tensor, values: Float64Array) -> Tensor:

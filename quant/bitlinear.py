@@ -57,7 +57,7 @@ class _OnSubstrate:
         """Put the layer on a substrate, as its ``index``-th layer, or with None back into memory."""
         self.substrate, self.index = substrate, index
 
-    def effective_weight(self: BitLinear | BitConv2d) -> Tensor:  # type: ignore[misc]  (only they mix it in)
+    def effective_weight(self: BitLinear | BitConv2d) -> Tensor:  # type: ignore[misc]  # only they mix it in
         """Return the weights of this forward pass, in their shape; their gradient reaches the latent weights."""
         if not self.ternary:
             latent: Tensor = self.weight

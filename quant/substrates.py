@@ -83,9 +83,10 @@ def product(substrate: Substrate, layer: int, vectors: Tensor, weight: Tensor) -
     if rows is None:
         return functional.linear(vectors, weight)
     missing = -vectors.shape[1] % rows
-    strips = functional.pad(vectors, (0, missing)).unflatten(1, (-1, rows)).transpose(0, 1)
-    tiles = functional.pad(weight, (0, missing)).unflatten(1, (-1, rows)).permute(1, 2, 0)
+    strips = functional.pad(vectors, (0, missing)).reshape(len(vectors), -1, rows).transpose(0, 1)
+    tiles = functional.pad(weight, (0, missing)).reshape(len(weight), -1, rows).permute(1, 2, 0)
     sums = (strips @ tiles).transpose(0, 1)
     with torch.no_grad():
         converted = substrate.convert(layer, sums)
-    return (sums + (converted - sums).detach()).sum(1)
+    passed: Tensor = (sums + (converted - sums).detach()).sum(1)
+    return passed
