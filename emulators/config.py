@@ -109,7 +109,7 @@ class CrossbarConfig:
             value = getattr(self, name)
             if not (np.isfinite(value) and low <= value <= high):
                 raise InvalidValueError(f"{name} must be between {low:g} and {high:g}, but is {value}")
-        if self.topology == "gated1t1r" and self.device.sinh_volt + self.device.nonlinearity:
+        if self.topology == "gated1t1r" and (self.device.sinh_volt is not None or self.device.nonlinearity):
             raise InvalidValueError("gated1t1r solves ohmic cells only; switch nonlinearity and sinh_volt off")
         self.adc, self.dac, self.array_wires  # noqa: B018  (they check themselves)
 
@@ -183,8 +183,8 @@ def _parsed(name: str, kind: str, text: str) -> Any:
         return SWITCHES[text.lower()]
     if kind == "int | None" and text == "lossless":
         return None
-    if kind in ("int", "int | None", "float"):
-        return _number(name, text, whole=kind != "float")
+    if kind.split(" | ", maxsplit=1)[0] in ("int", "float"):
+        return _number(name, text, whole=kind.startswith("int"))
     return text
 
 

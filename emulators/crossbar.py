@@ -247,8 +247,8 @@ def _device(preset: Any, config: CrossbarConfig) -> Device:
     """Return one of our devices as it is, and anybody else's between the levels that the options give."""
     if isinstance(preset, Device):
         return preset
-    off, on = (getattr(config.device, level) * MICRO for level in ("off", "on"))
-    return ForeignDevice.around(preset, off_siemens=off, on_siemens=on)
+    off, on = config.device.off or 0.0, config.device.on or 0.0
+    return ForeignDevice.around(preset, off_siemens=off * MICRO, on_siemens=on * MICRO)
 
 
 crossbar = CrossbarFactory("memristor arrays with converters; crossbar:PRESET?tile=128&adc_bits=8&dac_bits=8&...")

@@ -30,48 +30,48 @@ class DeviceOptions:
     """Changes to a preset; the defaults change nothing.
 
     Attributes:
-        on: Conductance of a cell that holds a weight, in microsiemens; 0 keeps the preset's.
-        off: Conductance of a cell that holds nothing, in microsiemens; negative keeps the preset's.
+        on: Conductance of a cell that holds a weight, in microsiemens; None keeps the preset's.
+        off: Conductance of a cell that holds nothing, in microsiemens; None keeps the preset's.
         programming: ``published`` uses the preset's statistics or loop, ``verify`` a generic write-verify loop with
             pulses counted, ``off`` puts every cell on its target and keeps it there.
         verify_tolerance: Accepted distance from the target in the generic loop, as a share of on minus off.
         drift: Whether cells drift.
         read_noise: ``published``, ``off``, or the published amount with another memory.
-        noise: Read noise as a share of the conductance, in place of the preset's amount; negative keeps that.
+        noise: Read noise as a share of the conductance, in place of the preset's amount; None keeps that.
         spread_on, spread_off: Device-to-device deviation at the two levels in microsiemens, in place of the preset's
-            statistics; negative keeps those.
+            statistics; None for both keeps those, for one of them means 0.
         cycle_on, cycle_off: Deviation from one read to the next at the two levels in microsiemens, in place of the
-            preset's read noise; negative keeps that.
+            preset's read noise; None for both keeps that, for one of them means 0.
         stuck_on, stuck_off, stuck_between: Shares of cells that cannot be programmed.
         temperature_k: Temperature of the array.
         activation_on_ev, activation_off_ev: Activation energies of the two levels; assumed, see ``Temperature``.
-        read_volt: Voltage at the largest input; 0 keeps the preset's.
+        read_volt: Voltage at the largest input; None keeps the preset's.
         nonlinearity: Whether currents follow the preset's measured curves instead of Ohm's law.
-        sinh_volt: Voltage scale of a sinh curve in place of the preset's; 0 for none.
+        sinh_volt: Voltage scale of a sinh curve in place of the preset's; None for none.
         disturb: ``off``, or read disturb with no refresh (``none``), with refresh of the ``array`` or of each ``cell``.
         t_read_s: Duration of one read.
     """
 
-    on: float = 0.0
-    off: float = -1.0
+    on: float | None = None
+    off: float | None = None
     programming: Writing = "published"
     verify_tolerance: float = 0.05
     drift: bool = True
     read_noise: NoiseMemory = "published"
-    noise: float = -1.0
-    spread_on: float = -1.0
-    spread_off: float = -1.0
-    cycle_on: float = -1.0
-    cycle_off: float = -1.0
+    noise: float | None = None
+    spread_on: float | None = None
+    spread_off: float | None = None
+    cycle_on: float | None = None
+    cycle_off: float | None = None
     stuck_on: float = 0.0
     stuck_off: float = 0.0
     stuck_between: float = 0.0
     temperature_k: float = 300.0
     activation_on_ev: float = 0.01
     activation_off_ev: float = 0.1
-    read_volt: float = 0.0
+    read_volt: float | None = None
     nonlinearity: bool = False
-    sinh_volt: float = 0.0
+    sinh_volt: float | None = None
     disturb: Refresh = "off"
     t_read_s: float = 1e-7
 
@@ -102,20 +102,20 @@ class DeviceOptions:
 
     def _levels(self, device: Device) -> Device:
         levels: dict[str, float] = {}
-        if self.on > 0:
+        if self.on is not None:
             levels["on_siemens"] = self.on * MICRO
-        if self.off >= 0:
+        if self.off is not None:
             levels["off_siemens"] = self.off * MICRO
-        if self.read_volt:
+        if self.read_volt is not None:
             levels["read_volt"] = self.read_volt
         return device.having(**levels)
 
     def _writing(self, device: Device) -> dict[str, Any]:
         if self.programming == "off":
             return {"spread": None, "shift": None, "verify": None}
-        if self.spread_on >= 0 or self.spread_off >= 0:
-            deviations = (max(self.spread_off, 0.0) * MICRO, max(self.spread_on, 0.0) * MICRO)
-            return {"spread": LevelSpread(device.off_siemens, device.on_siemens, *deviations), "verify": None}
+        spread = _levels(device, self.spread_off, self.spread_on)
+        if spread is not None:
+            return {"spread": spread, "verify": None}
         if self.programming == "verify" and device.verify is None:
             return {"verify": self._generic_loop(device)}
         return {}
@@ -133,10 +133,10 @@ class DeviceOptions:
         if self.read_noise == "off":
             return None
         noise = device.read_noise
-        if self.cycle_on >= 0 or self.cycle_off >= 0:
-            deviations = (max(self.cycle_off, 0.0) * MICRO, max(self.cycle_on, 0.0) * MICRO)
-            noise = CellNoise(LevelNoise(LevelSpread(device.off_siemens, device.on_siemens, *deviations)))
-        elif self.noise >= 0:
+        cycle = _levels(device, self.cycle_off, self.cycle_on)
+        if cycle is not None:
+            noise = CellNoise(LevelNoise(cycle))
+        elif self.noise is not None:
             noise = CellNoise(RelativeNoise(self.noise))
         if self.read_noise == "published":
             return noise
@@ -148,7 +148,7 @@ class DeviceOptions:
         return Faults(self.stuck_off, self.stuck_on, self.stuck_between)
 
     def _conduction(self, device: Device) -> Any:
-        if self.sinh_volt:
+        if self.sinh_volt is not None:
             law: Any = SinhConduction(self.sinh_volt)
         elif not self.nonlinearity:
             return None
@@ -164,3 +164,10 @@ class DeviceOptions:
                 f"{device.read_volt:g} V; lower read_volt="
             )
         return law
+
+
+def _levels(device: Device, off: float | None, on: float | None) -> LevelSpread | None:
+    """Return deviations at the two levels, given in microsiemens; None where neither is."""
+    if off is None and on is None:
+        return None
+    return LevelSpread(device.off_siemens, device.on_siemens, (off or 0.0) * MICRO, (on or 0.0) * MICRO)

@@ -116,7 +116,8 @@ class LevelSpread:
 
     def __post_init__(self) -> None:
         """Refuse negative deviations."""
-        if not (self.sigma_off_siemens >= 0 and self.sigma_on_siemens >= 0):
+        sigmas = (self.sigma_off_siemens, self.sigma_on_siemens)
+        if not (np.isfinite(sigmas).all() and min(sigmas) >= 0):
             got = f"{self.sigma_off_siemens} and {self.sigma_on_siemens} siemens"
             raise InvalidValueError(f"standard deviations must be zero or positive, but are {got}")
 
