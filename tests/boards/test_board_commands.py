@@ -130,10 +130,17 @@ def test_mistakes_are_one_line_and_their_exit_code(capsys, arguments, code):
 
 
 @pytest.mark.tool("gcc", "make")
+def heed_interrupts():
+    """Undo what a shell's background job inherits: interrupts that are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_served_board_is_reached_and_stops_when_told(number):
     command = [str(Path(sys.executable).with_name("hil")), "board", "serve", "host", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=heed_interrupts
+    ) as server:
         document = json.loads(server.stdout.readline())
         assert open_target(document["address"]).identify().name == "host process"
         server.send_signal(number)

@@ -132,12 +132,19 @@ def test_replay_of_a_missing_file_is_exit_code_2(hil, tmp_path):
     assert (code, err.count("\n")) == (2, 1)
 
 
+def heed_interrupts():
+    """Undo what a shell's background job inherits: interrupts that are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_replay_prints_a_sound_account(recording, number):
     script = "import sys; from hil.cli import main; main(sys.argv[1:])"
     options = ["--loop", "0", "--packet-us", "500", "--to", "tcp://:0", "--json"]
     command = [sys.executable, "-c", script, "replay", str(recording), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    ) as process:
         address = parse_address(process.stderr.readline().decode().split()[-1])
         with NetworkSource(address, silence_s=60) as source:
             heard = sum(len(batch) for _, batch in zip(range(20), source, strict=False))
