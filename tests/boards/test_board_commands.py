@@ -139,7 +139,11 @@ def heed_interrupts():
 def test_served_board_is_reached_and_stops_when_told(number):
     command = [str(Path(sys.executable).with_name("hil")), "board", "serve", "host", "--json"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=heed_interrupts
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  (the child only resets a signal)
     ) as server:
         document = json.loads(server.stdout.readline())
         assert open_target(document["address"]).identify().name == "host process"

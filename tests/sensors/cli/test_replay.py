@@ -143,7 +143,10 @@ def test_interrupted_replay_prints_a_sound_account(recording, number):
     options = ["--loop", "0", "--packet-us", "500", "--to", "tcp://:0", "--json"]
     command = [sys.executable, "-c", script, "replay", str(recording), *options]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  (the child only resets a signal)
     ) as process:
         address = parse_address(process.stderr.readline().decode().split()[-1])
         with NetworkSource(address, silence_s=60) as source:
