@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,7 @@ class Hdf5:
 
     def missing(self) -> str | None:
         """Say what must be installed."""
-        try:
-            import h5py  # noqa: F401
-        except ImportError:
-            return "h5py; pip install 'neuromorphic-hil[formats]'"
-        return None
+        return None if find_spec("h5py") else "h5py; pip install 'neuromorphic-hil[formats]'"
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Look for the signature."""

@@ -242,12 +242,26 @@ def _array(data: bytes, *, cdr: bool) -> Columns:
     fields = _Fields(data, cdr=cdr)
     _header(fields, cdr=cdr)
     count = fields.number("I")
-    layout = [("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")]
-    event = np.dtype([*layout, ("gap", "V3")] if cdr else layout)
-    raw = fields.raw(count * event.itemsize - (3 if cdr and count else 0))  # no gap behind the last
-    events = np.frombuffer(raw + bytes(3 if cdr and count else 0), event)
-    t = events["s"].astype(np.int64) * 1_000_000 + events["ns"] // 1000
-    return _columns(t, events["x"].astype(np.int64), events["y"].astype(np.int64), events["p"] != 0)
+    x, y, seconds, nanoseconds, p = _array_columns(fields, count, cdr=cdr)
+    return _columns(seconds * 1_000_000 + nanoseconds // 1000, x, y, p != 0)
+
+
+def _array_columns(fields: _Fields, count: int, *, cdr: bool) -> list[Int64Array]:
+    """Return column, row, seconds, nanoseconds and polarity of each event.
+
+    ROS 1 packs 13 bytes. In CDR the time is aligned to 4 bytes and comes every 16; column and row are aligned to 2, so
+    those of the first event lie 4 bytes before its time, those of all others 6.
+    """
+    packed = np.dtype([("x", "<u2"), ("y", "<u2"), ("s", "<u4"), ("ns", "<u4"), ("p", "u1")])
+    if not cdr:
+        events = np.frombuffer(fields.raw(count * packed.itemsize), packed)
+        return [events[name].astype(np.int64) for name in packed.names or ()]
+    raw = np.frombuffer(fields.raw(16 * count - 3 if count else 0) + bytes(3), np.uint8)[: 16 * count].reshape(-1, 16)
+    before = np.concatenate([np.roll(raw, 1, axis=0)[:, 14:], raw[:, :2]], axis=1)
+    before[:1] = raw[:1, :4]
+    place = np.ascontiguousarray(before).view("<u2").astype(np.int64)
+    time = np.ascontiguousarray(raw[:, 4:12]).view("<u4").astype(np.int64)
+    return [place[:, 0], place[:, 1], time[:, 0], time[:, 1], raw[:, 12].astype(np.int64)]
 
 
 def _check(columns: Columns, geometry: Geometry, floor_us: int, late_us: int) -> None:
