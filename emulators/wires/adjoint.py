@@ -71,7 +71,7 @@ def _pull_passive(
     elimination: RowElimination, v: Float64Array, by_current: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     grounded = np.zeros_like(v)
-    across = elimination.ladders.device_voltage(v, elimination.bit_lines(v))
+    across = elimination.ladders.device_voltage(v, elimination.bit_lines(v, np.zeros_like(by_current)))
     raised = elimination.bit_lines(grounded, by_current)
     adjoint = elimination.ladders.device_voltage(grounded, raised)
     return -np.einsum("nij,nij->ij", across, adjoint), np.einsum("ij,inj->ni", elimination.ladders.feed, raised)

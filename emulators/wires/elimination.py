@@ -29,7 +29,7 @@ KEPT_BYTES = 256 << 20
 """Above this, the matrices of the downward pass are recomputed in stretches on the way up instead of kept."""
 
 
-@dataclass(frozen=True, slots=False, eq=False)
+@dataclass(frozen=True, eq=False)
 class RowElimination:
     """One array, ready to be solved for many vectors.
 
@@ -51,35 +51,41 @@ class RowElimination:
         rows, columns = self.g_siemens.shape
         return list(self._down(0, rows, None)) if rows * columns**2 * 8 <= KEPT_BYTES else None
 
-    def currents(
-        self, source_volt: Float64Array, end_volt: Float64Array | None = None
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Solve for a batch of vectors.
+    def currents(self, source_volt: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Solve for a batch of vectors, all columns ending in the virtual ground.
 
         Args:
             source_volt: (n, rows) at the drivers.
-            end_volt: (n, columns) at the column ends; None is the virtual ground, 0 V.
 
         Returns:
             (n, columns) column currents, (n, rows) row currents, (rows, n, columns) bit-line voltages.
         """
-        bit_line = self.bit_lines(source_volt, end_volt)
+        column, norton = self._downwards(source_volt)
+        bit_line = self._upwards(norton, np.zeros_like(column))
         feed = self.ladders.feed
-        cell_current = self.g_siemens * self.ladders.device_voltage(source_volt, bit_line)
-        column = cell_current.sum(axis=1)
-        row = source_volt * feed.sum(axis=1) - np.einsum("ij,inj->ni", feed, bit_line)
-        return column, row, bit_line
+        return column, source_volt * feed.sum(axis=1) - np.einsum("ij,inj->ni", feed, bit_line), bit_line
 
-    def bit_lines(self, source_volt: Float64Array, end_volt: Float64Array | None = None) -> Float64Array:
-        """Return the (rows, n, columns) voltages of every bit line at every cell; arguments as ``currents``."""
-        rows, columns = self.g_siemens.shape
-        feed = self.ladders.feed
-        norton = np.empty((rows, len(source_volt), columns))
-        held = np.zeros((len(source_volt), columns))
+    def bit_lines(self, source_volt: Float64Array, end_volt: Float64Array) -> Float64Array:
+        """Return the (rows, n, columns) voltages of every bit line at every cell.
+
+        Args:
+            source_volt: (n, rows) at the drivers.
+            end_volt: (n, columns) at the column ends, behind the sense resistance.
+        """
+        return self._upwards(self._downwards(source_volt)[1], end_volt)
+
+    def _downwards(self, source_volt: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the (n, columns) currents into grounded column ends and the (rows, n, columns) Norton sources."""
+        norton = np.empty((len(self.g_siemens), len(source_volt), self.g_siemens.shape[1]))
+        held = np.zeros(norton.shape[1:])
         for i, m in enumerate(self._matrices()):
-            norton[i] = held + source_volt[:, i, None] * feed[i]
+            norton[i] = held + source_volt[:, i, None] * self.ladders.feed[i]
             held = _times(m, norton[i])
-        below = np.zeros((len(source_volt), columns)) if end_volt is None else end_volt
+        return held, norton
+
+    def _upwards(self, norton: Float64Array, end_volt: Float64Array) -> Float64Array:
+        """Turn the Norton sources into bit-line voltages, in place."""
+        below = end_volt
         for i, m in self._matrices_upwards():
             below = _times(m, below + self._segment(i) * norton[i])
             norton[i] = below

@@ -91,7 +91,7 @@ def _chunk(
 ) -> Float64Array:
     """Solve for some sources; fills their own rows and returns what spreading along the bit lines does not explain."""
     source = np.eye(len(own))[chunk]
-    bit_line = elimination.bit_lines(source)
+    bit_line = elimination.bit_lines(source, np.zeros((len(source), own.shape[1])))
     rest = elimination.ladders.device_voltage(source, bit_line)
     at = np.arange(chunk.start, chunk.stop)
     own[chunk] = rest[at - chunk.start, at]

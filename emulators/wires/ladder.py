@@ -9,6 +9,7 @@ to rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from hil.types import Float64Array
 __all__ = ["RowLadders"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RowLadders:
     """The ladders of all rows of an array.
 
@@ -43,7 +44,7 @@ class RowLadders:
         """Look left and right from every cell."""
         return cls(g, r_first, r, *_looks(g, r_first, r))
 
-    @property
+    @cached_property
     def feed(self) -> Float64Array:
         """(rows, columns) cell currents for 1 V at the source and all bit lines at 0 V."""
         return self.g * self.reach

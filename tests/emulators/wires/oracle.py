@@ -1,4 +1,7 @@
-"""Two plain solves of the same circuit, each written another way than the solvers under test."""
+"""Plain solves of the same circuit, each written another way than the solvers under test."""
+
+from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -48,3 +51,25 @@ def meshed(g, v, r_word_line, r_bit_line, r_driver, r_sense):
     cell = np.linalg.solve(system, g.ravel()[:, None] * v.T[i]).T.reshape(len(v), rows, columns)
     across = v[:, :, None] - (cell.reshape(len(v), -1) @ drop).reshape(cell.shape)
     return cell.sum(axis=1), cell.sum(axis=2), across
+
+
+def rational(g, v, r_word_line, r_bit_line, r_driver, r_sense):
+    """Solve as ``meshed`` but in exact fractions, for small arrays; returns (columns,) and (rows,) for one vector."""
+    rows = len(g)
+    word, bit, driver, sense = (Fraction(r) for r in (r_word_line, r_bit_line, r_driver, r_sense))
+    cells = list(np.ndindex(g.shape))
+    system = [[Fraction(p == q) for q in range(len(cells))] for p in range(len(cells))]
+    right = [Fraction(g[i, j]) * Fraction(v[i]) for i, j in cells]
+    for (p, (i, j)), (q, (k, n)) in product(enumerate(cells), repeat=2):
+        drop = (driver + word * (1 + min(j, n))) * (i == k) + (sense + bit * (rows - max(i, k))) * (j == n)
+        system[p][q] += Fraction(g[i, j]) * drop
+    for p in range(len(cells)):
+        for q in range(p + 1, len(cells)):
+            factor = system[q][p] / system[p][p]
+            system[q] = [a - factor * b for a, b in zip(system[q], system[p], strict=True)]
+            right[q] -= factor * right[p]
+    cell = [Fraction(0)] * len(cells)
+    for p in reversed(range(len(cells))):
+        cell[p] = (right[p] - sum(system[p][q] * cell[q] for q in range(p + 1, len(cells)))) / system[p][p]
+    current = np.array(cell, dtype=object).reshape(g.shape)
+    return current.sum(axis=0).astype(float), current.sum(axis=1).astype(float)

@@ -101,7 +101,7 @@ def test_missed_when_reported_then_is_what_the_dense_fields_show():
     kept = linearise(g, given_wires, tolerance=0.0)
     elimination = RowElimination(g, given_wires)
     nothing, columns = np.zeros((20, 24)), np.eye(20)
-    drive = elimination.ladders.device_voltage(np.eye(24), elimination.bit_lines(np.eye(24)))
+    drive = elimination.ladders.device_voltage(np.eye(24), elimination.bit_lines(np.eye(24), np.zeros((24, 20))))
     effect = elimination.ladders.device_voltage(nothing, elimination.bit_lines(nothing, columns))
     noise = 1e-9 * rng.standard_normal(g.shape)
     exact = -np.einsum("aik,bik->ab", drive * noise, effect)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emulators.wires import Wires, solve, transfer_matrix
 from hil.errors import InvalidValueError
 
-from .oracle import meshed, nodal
+from .oracle import meshed, nodal, rational
 from .strategies import conductances, voltages, wires
 
 
@@ -123,6 +123,20 @@ def test_solve_when_some_wires_are_zero_then_is_still_exact(shape, zero):
 @given(g=conductances(), seed=st.integers(0, 99), given_wires=wires())
 def test_solve_when_anything_may_be_zero_then_is_the_mesh_solution(g, seed, given_wires):
     assert_solves(g, voltages(2, len(g), seed), given_wires)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_solve_when_conductances_and_wires_span_twelve_decades_then_is_the_exact_fraction(seed):
+    rng = np.random.default_rng(seed)
+    g = 10 ** rng.uniform(-12, 0, rng.integers(1, 4, 2))
+    g *= rng.random(g.shape) < 0.85
+    ohm = 10 ** rng.uniform(-6, 6, 4) * rng.choice([0, 1], 4, p=[0.2, 0.8])
+    v = rng.uniform(0.1, 1.0, len(g))
+    column, row = rational(g, v, *ohm)
+    solution = solve(g, v, Wires(*ohm))
+    np.testing.assert_allclose(solution.column_current_ampere[0], column, rtol=1e-9)
+    np.testing.assert_allclose(v @ transfer_matrix(g, Wires(*ohm)), column, rtol=1e-7)
+    np.testing.assert_allclose(solution.row_current_ampere[0], row, rtol=1e-6, atol=1e-12 * row.max())
 
 
 def assert_solves(g, v, given_wires):
