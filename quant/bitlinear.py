@@ -6,6 +6,8 @@ also flows through the scale, which the paper's straight-through estimator does 
 
 from __future__ import annotations
 
+from typing import Any
+
 import brevitas.nn as qnn
 import torch
 from brevitas.core.zero_point import ZeroZeroPoint
@@ -46,6 +48,20 @@ class AbsmeanTernary(NarrowIntQuant, WeightQuantSolver):
     zero_point_impl = ZeroZeroPoint
 
 
+class _StraightThrough(torch.autograd.Function):
+    """The quantised value forwards, the latent weight's gradient backwards."""
+
+    @staticmethod
+    def forward(_context: Any, _latent: Tensor, value: Tensor) -> Tensor:
+        """Return the value."""
+        return value
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient unchanged."""
+        return gradient, None
+
+
 class _OnSubstrate:
     """What dense and convolution layers share: which weights a forward pass uses, and where the product is made."""
 
@@ -62,8 +78,9 @@ class _OnSubstrate:
         if not self.ternary:
             latent: Tensor = self.weight
             return latent
-        quantised = self.quant_weight()
-        value: Tensor = quantised.value
+        with torch.no_grad():  # the quantiser passes gradients on unchanged, so its graph would be built for nothing
+            quantised = self.quant_weight()
+        value: Tensor = _StraightThrough.apply(self.weight, quantised.value)
         if self.substrate is None:
             return value
         rows = cells_in_place(self.substrate, self.index, value.flatten(1), quantised.scale)
