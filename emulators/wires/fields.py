@@ -70,7 +70,8 @@ def source_fields(elimination: RowElimination, bit_lines: Spread, on_progress: O
     for done, chunk in enumerate(chunks):
         on_progress(done, 2 * len(chunks))
         rest = _chunk(elimination, bit_lines, chunk, own, push)
-        gram += np.tensordot(rest, rest, axes=((0, 2), (0, 2)))
+        for field in rest:
+            gram += field @ field.T
     modes = np.ascontiguousarray(np.linalg.eigh(gram)[1][:, ::-1][:, :MOST_MODES].T)
     amplitudes = np.empty((len(modes), rows, columns))
     for done, chunk in enumerate(chunks):
