@@ -136,6 +136,35 @@ def test_voxel_grid_conserves_signs(seed, n_time_bins, n_events):
     assert np.array_equal(reused, grid)
 
 
+@given(
+    st.lists(st.integers(0, 2**40), min_size=1, max_size=40).map(sorted) | st.lists(st.integers(0, 9)).map(sorted),
+    st.integers(1, 12),
+)
+def test_voxel_grid_equals_its_formula_for_any_span(times_us, n_time_bins):
+    events = one_pixel(times_us)
+    expected = np.zeros(n_time_bins)
+    for t in times_us:
+        position = (n_time_bins - 1) * (t - times_us[0]) / max(1, times_us[-1] - times_us[0])
+        point = min(int(position), n_time_bins - 1)
+        expected[point] += 1 - (position - point)
+        expected[min(point + 1, n_time_bins - 1)] += position - point
+    grid = to_voxel_grid(events, Geometry(1, 1), n_time_bins=n_time_bins)
+    np.testing.assert_allclose(grid.ravel(), expected, atol=1e-4)
+
+
+def test_voxel_grid_of_a_microsecond_is_exact_for_a_clock_that_counts_since_1970():
+    start_us = 1_605_537_493_718_345
+    grid = to_voxel_grid(one_pixel([start_us, start_us + 1, start_us + 3]), Geometry(1, 1), n_time_bins=7)
+    assert grid.ravel().tolist() == [1, 0, 1, 0, 0, 0, 1]
+
+
+def test_voxel_grid_of_very_many_events_at_one_pixel_does_not_overflow():
+    n = 700_000
+    times_us = np.repeat([0, 500, 1000], [1, n, 1])
+    grid = to_voxel_grid(one_pixel(times_us, on=False), Geometry(1, 1), n_time_bins=3)
+    assert grid.ravel().tolist() == [-1, -n, -1]
+
+
 def test_event_rate_of_a_steady_stream_is_its_rate():
     assert event_rate(one_pixel(range(0, 10_000, 10)), time_window_us=1_000, last="half").tolist() == [100_000.0] * 10
     assert event_rate(EventBatch.empty(), time_window_us=1_000).tolist() == []
