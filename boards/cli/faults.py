@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import click
@@ -38,18 +40,29 @@ def faults_command(target: str, faults: tuple[str, ...], rates: tuple[float, ...
     from boards.campaign import Campaign, damageable_board, patience
     from boards.faults import FAULTS, Fault
 
-    logging.getLogger("boards").setLevel(logging.ERROR)  # resets are what this is about
     results = []
     for fault in faults or FAULTS:
         for rate in rates:
             campaign = Campaign(cast("Fault", fault), rate, choices["inferences"], choices["seed"], patience(target))
-            with progress_bar(f"{fault} at {rate:g} a byte") as tell:
+            with _resets_untold(), progress_bar(f"{fault} at {rate:g} a byte") as tell:
                 results.append(campaign.run(damageable_board(target), target=target, on_progress=tell))
     table = Table(*COLUMNS, box=None, pad_edge=False)
     documents = [result.as_document() for result in results]
     for document in documents:
         table.add_row(*[_cell(document[key]) for key in COLUMNS.values()])
     return Answer(documents, table, 0 if all(result.passed for result in results) else 1)
+
+
+@contextmanager
+def _resets_untold() -> Iterator[None]:
+    """Keep the driver from warning of every reset, because resets are what this is about."""
+    logger = logging.getLogger("boards")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _cell(value: Any) -> str:
