@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -38,22 +38,25 @@ def serve_command(
     backend = open_board(target)
     with (
         _stopped_by_signals(),
+        suppress(KeyboardInterrupt),
         BoardServer(backend.open(), host=host, port=port, security=Security(**files)) as server,
     ):
         address = "tcp://{}:{}".format(*server.address)
         document = {"address": address, "target": backend.name}
         click.echo(json.dumps(document) if as_json else f"{backend.name} is served at {address}")
-        try:
-            server.wait(seconds)
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+        server.wait(seconds)
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let a termination end the server the way an interrupt does, so that no emulator is left behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let termination and interrupt end the server in order, so that no emulator is left behind.
+
+    An interrupt is asked for by name, because a process that a shell starts in the background is born deaf to it.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -137,15 +137,18 @@ def heed_interrupts():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_served_board_is_reached_and_stops_when_told(number):
+    """Also where the shell that started it had interrupts ignored."""
     command = [str(Path(sys.executable).with_name("hil")), "board", "serve", "host", "--json"]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  (the child only resets a signal)
-    ) as server:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
         document = json.loads(server.stdout.readline())
         assert open_target(document["address"]).identify().name == "host process"
         server.send_signal(number)
         assert server.wait(20.0) == 0
+    finally:
+        server.kill()
+        server.communicate()
