@@ -1,0 +1,67 @@
+"""How late packets are when a recording is replayed at its own pace, read from a file all the while."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hil.errors import VerificationError
+from hil.progress import OnProgress, ignore_progress
+from hil.registry import open_recording
+from hil.replay import Looped, Replay
+from hil.rng import stream
+from hil.types import EventBatch, Geometry
+from sensors.formats import aedat4
+from sensors.windows import TimeWindows
+
+__all__ = ["run"]
+
+GEOMETRY: Final = Geometry(640, 480)
+RECORDING_S: Final = 2
+EVENTS_PER_S: Final = 1_000_000
+PACKET_US: Final = 10_000
+ALLOWED_MS: Final = 2.0
+
+
+def run(on_progress: OnProgress = ignore_progress, *, duration_s: int = 60) -> list[dict[str, Any]]:
+    """Return one row: the 99th percentile of lateness at 1x in milliseconds, beside what an idle machine may take.
+
+    Args:
+        on_progress: Called with the seconds played and their total.
+        duration_s: How long to play; the promise is for ten minutes.
+
+    Raises:
+        VerificationError: An event was lost, although the policy is to block.
+    """
+    rounds = -(-duration_s // RECORDING_S)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.aedat4"
+        aedat4.write(path, [_events()], GEOMETRY)
+        looped = Looped(open_recording(path), rounds)
+        replay = Replay(TimeWindows(looped, PACKET_US, last="keep"))
+        for packet in replay:
+            on_progress(packet.end_us // 1_000_000, rounds * RECORDING_S)
+    account = replay.account
+    if account.delivered != rounds * RECORDING_S * EVENTS_PER_S or account.dropped:
+        raise VerificationError(f"a blocking replay loses nothing, but its account is {account}")
+    p99_ms = replay.lateness.percentile_us(99) / 1e3
+    return [
+        {
+            "name": f"replay at 1x for {rounds * RECORDING_S} s, p99 lateness [ms]",
+            "ours": p99_ms,
+            "peer": ALLOWED_MS,
+            "peer_name": "the most allowed on an idle machine",
+            "ratio": ALLOWED_MS / p99_ms,
+            "target": 1.0,
+        }
+    ]
+
+
+def _events() -> EventBatch:
+    rng = stream(0, "bench", "replay")
+    n = RECORDING_S * EVENTS_PER_S
+    x, y = rng.integers(0, GEOMETRY.width, n), rng.integers(0, GEOMETRY.height, n)
+    return EventBatch(np.arange(n), x.astype(np.uint16), y.astype(np.uint16), rng.random(n) < 0.5)
