@@ -5,7 +5,9 @@ Nothing is unpickled: the members' headers are parsed by numpy's own literal par
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 import struct
 import tempfile
 import zipfile
@@ -35,6 +37,8 @@ __all__ = ["FORMAT", "Npz", "write"]
 
 STEP_EVENTS = 1 << 16
 COPY_BYTES = 1 << 20
+LONGEST_HEADER = 1 << 16
+PLAIN_TYPE = re.compile(r"[<>=|]?(b1|\?|[iu][1248]|f[248])")
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -141,12 +145,41 @@ class _Arrays:
 
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    return shape, dtype
+    """Parse the header of an array; numpy's own parser lets errors of Python's tokenizer through.
+
+    Raises:
+        ValueError: It is no header, or of an array that cannot be a column.
+    """
+    magic = stream.read(8)
+    if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0"):
+        raise ValueError("no NumPy array")
+    code = "<H" if magic[6] == 1 else "<I"
+    (length,) = struct.unpack(code, stream.read(struct.calcsize(code)))
+    if length > LONGEST_HEADER:
+        raise ValueError("the header is too long")
+    try:
+        header = ast.literal_eval(stream.read(length).decode("latin-1").strip())
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        message = f"the header is no literal: {error}"
+        raise ValueError(message) from error
+    if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+        raise ValueError("the header has other keys than an array's")
+    shape = header["shape"]
+    if not isinstance(shape, tuple) or not all(type(size) is int and 0 <= size < 1 << 48 for size in shape):
+        message = f"the array has shape {shape!r}"
+        raise ValueError(message)
+    return shape, _dtype(header["descr"])
+
+
+def _dtype(described: object) -> np.dtype[Any]:
+    if isinstance(described, str) and PLAIN_TYPE.fullmatch(described):
+        return np.dtype(described)
+    fields = described if isinstance(described, list) else []
+    named = all(isinstance(field, tuple) and len(field) == 2 and isinstance(field[0], str) for field in fields)
+    if fields and named and len({name for name, _ in fields}) == len(fields):
+        return np.dtype([(name, _dtype(kind)) for name, kind in fields])
+    message = f"the array is of type {str(described)[:60]}; expected plain numbers"
+    raise ValueError(message)
 
 
 def _check_array(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -29,14 +29,14 @@ def check(path: Path, format_name: str) -> None:
 
     options = {"channels": "16"} if format_name == "nas" else {}
     for salvage in (False, True):
-        started = time.monotonic()
+        started = time.process_time()
         try:
             recording = sensors.open(path, format_name=format_name, options=options, salvage=salvage)
             batch = EventBatch.concatenate(list(recording))
         except HilError:
             continue
         finally:
-            if time.monotonic() - started > LONGEST_S:
+            if time.process_time() - started > LONGEST_S:
                 raise TimeoutError(format_name)
         _check_result(recording, batch, path, salvage=salvage)
 

