@@ -57,7 +57,7 @@ class TimeWindows:
     source: Iterable[EventBatch]
     window_us: int
     last: LastWindow = "half"
-    empty: Literal["yield", "skip"] = "skip"
+    empty: Literal["yield", "skip"] = "yield"
 
     def __post_init__(self) -> None:
         """Refuse what ``time_windows`` refuses."""

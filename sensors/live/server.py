@@ -49,7 +49,8 @@ class EventServer:
             message = f"the protocol holds sensors up to 32768x32768, but this is {geometry.width}x{geometry.height}"
             raise InvalidValueError(message)
         try:
-            self._listener = socket.create_server((wanted.host, wanted.port), backlog=max_clients)
+            family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+            self._listener = socket.create_server((wanted.host, wanted.port), family=family, backlog=max_clients)
         except OSError as error:
             message = f"cannot listen at {wanted}: {error.strerror or error}"
             raise TargetUnavailableError(message) from error

@@ -43,7 +43,8 @@ class Address:
     port: int = 0
 
     def __str__(self) -> str:
-        return f"tcp://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
 
 
 def parse_address(text: str) -> Address:

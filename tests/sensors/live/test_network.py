@@ -269,3 +269,4 @@ def test_address_is_this_machine_unless_it_says_otherwise():
     assert parse_address("tcp://:7777") == Address("127.0.0.1", 7777)
     assert parse_address("tcp://[::1]:5") == Address("::1", 5)
     assert str(parse_address("tcp://lab:5")) == "tcp://lab:5"
+    assert str(parse_address("tcp://[::1]:5")) == "tcp://[::1]:5"
