@@ -1,0 +1,101 @@
+"""What does each way of writing an array cost, and how tightly does it land? Pulses, energy and final spread.
+
+Run as a program it draws the figure of ``docs/arrays.md``:
+``python -m experiments.array_programming docs/figures/array_programming.svg``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boards.array.client import ArrayBoard
+from boards.array.endpoint import ArrayEndpoint
+from boards.array.programming import Goal, ProgrammingReport, program_cells
+from boards.array.strategies import STRATEGIES
+from boards.transports.loopback import LoopbackTransport
+from emulators.pulsed import PulsedArray
+from hil.registry import load
+from hil.rng import stream
+from hil.types import Float64Array
+
+__all__ = ["Config", "Written", "plot", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is written.
+
+    Attributes:
+        preset: Device whose pulses are emulated.
+        size: Rows and columns.
+        tolerance_siemens: Half the window.
+        most_pulses: After so many a cell is given up.
+        seed: Of the array and the ternary pattern.
+    """
+
+    preset: str = "hfo2_gong2022"
+    size: int = 128
+    tolerance_siemens: float = 8e-6
+    most_pulses: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """One array after one strategy.
+
+    Attributes:
+        target_siemens: (size, size) where the cells should be.
+        report: Pulses, energy, final conductances.
+        later: Share of the cells that a later read finds in their window.
+    """
+
+    target_siemens: Float64Array
+    report: ProgrammingReport
+    later: float
+
+
+def run(config: Config) -> Mapping[str, Written]:
+    """Write the same random ternary pattern by every strategy, over the board protocol."""
+    device = load("presets", config.preset)
+    codes = stream(config.seed, "pattern").integers(-1, 2, (config.size, config.size // 2))
+    on = np.stack([codes == 1, codes == -1], axis=-1).reshape(config.size, config.size)
+    target = np.where(on, device.on_siemens, device.off_siemens)
+    goal = Goal(target, config.tolerance_siemens, config.most_pulses)
+    written = {}
+    for name, strategy in STRATEGIES.items():
+        endpoint = ArrayEndpoint([PulsedArray(device, config.size, config.size, seed=config.seed)])
+        with ArrayBoard(lambda end=endpoint: LoopbackTransport(end)) as board:  # type: ignore[misc]
+            board.select(0)
+            report = program_cells(board, goal, strategy)
+            written[name] = Written(target, report, float(goal.met(board.read()).mean()))
+    return written
+
+
+def plot(written: Mapping[str, Written], path: Path) -> None:
+    """Draw where cells ended, and the pulses they took."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, len(written), sharex="row", sharey="row")
+    for top, bottom, (name, each) in zip(upper, lower, written.items(), strict=True):
+        report = each.report
+        top.hist(report.final_siemens.ravel() * 1e6, bins=60, color="#0072b2")
+        top.set(title=f"{name}: {report.share:.2%} in window", xlabel="conductance (uS)")
+        bottom.hist(report.pulses.ravel(), bins=np.arange(0, 41) - 0.5, color="#d55e00")
+        energy_nj = report.energy_joule / report.pulses.size * 1e9
+        bottom.set(xlabel=f"pulses a cell (mean {report.pulses.mean():.1f}, {energy_nj:.2f} nJ)")
+    upper[0].set_ylabel("cells")
+    lower[0].set_ylabel("cells")
+    for axes in (*upper, *lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+if __name__ == "__main__":
+    plot(run(Config()), Path(sys.argv[1]))
