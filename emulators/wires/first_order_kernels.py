@@ -1,148 +1,214 @@
-"""The inner loops of first-order noise: a few operations a cell.
+"""The inner loops of first-order noise: a few operations a cell, twice over the array, in single precision.
 
-``drive`` and ``effect`` are tuples (push, z, forward, backward, modes, amplitudes): the current (rows, columns) that a
-source pushes into a line, the voltage that a current raises there, how it spreads along the line, and the modes (modes,
-places) with their (modes, rows, columns) amplitudes. Lines are bit lines for drives and word lines for effects.
+What each row needs lies together, (rows, planes, columns), so that every number is fetched once. The noise is only
+first order, so seven digits of it are more than enough; the exact T it is added to stays in double precision.
 
-One second-order term costs nothing here and is added: noise currents change the voltages on their own two lines, so
-every noisy cell of these meets another voltage.
+One second-order term costs nothing here and is included: noise changes the voltages on its own two lines, so every
+noisy cell of these meets another voltage.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from emulators.wires.spread import spread_along, spread_down
-from hil.types import Float64Array
+from hil.types import Float32Array, Float64Array
 
-__all__ = ["Arrays", "changed_currents", "changed_matrix"]
+__all__ = ["Downwards", "Upwards", "changed_currents", "changed_matrix"]
 
-Arrays: TypeAlias = tuple[Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array]
+
+class Downwards(NamedTuple):
+    """Planes read on the way down, each (rows, columns); the amplitudes of the effect modes follow."""
+
+    own_change: Float64Array
+    drive: Float64Array
+    effect: Float64Array
+    along_forward: Float64Array
+    along_backward: Float64Array
+    along_push: Float64Array
+    along_z: Float64Array
+    down_forward: Float64Array
+
+
+class Upwards(NamedTuple):
+    """Planes read on the way up, each (rows, columns); the amplitudes of the drive modes follow."""
+
+    down_backward: Float64Array
+    down_push: Float64Array
+    down_z: Float64Array
+    drive_rest: Float64Array
+    effect_rest: Float64Array
+
+
+OWN_CHANGE: Final = Downwards._fields.index("own_change")
+DRIVE: Final = Downwards._fields.index("drive")
+EFFECT: Final = Downwards._fields.index("effect")
+ALONG_FORWARD: Final = Downwards._fields.index("along_forward")
+ALONG_BACKWARD: Final = Downwards._fields.index("along_backward")
+ALONG_PUSH: Final = Downwards._fields.index("along_push")
+ALONG_Z: Final = Downwards._fields.index("along_z")
+DOWN_FORWARD: Final = Downwards._fields.index("down_forward")
+EFFECT_MODES: Final = len(Downwards._fields)
+
+DOWN_BACKWARD: Final = Upwards._fields.index("down_backward")
+DOWN_PUSH: Final = Upwards._fields.index("down_push")
+DOWN_Z: Final = Upwards._fields.index("down_z")
+DRIVE_REST: Final = Upwards._fields.index("drive_rest")
+EFFECT_REST: Final = Upwards._fields.index("effect_rest")
+DRIVE_MODES: Final = len(Upwards._fields)
 
 
 @njit(cache=True, fastmath={"contract"})
 def changed_matrix(
     dg: Float64Array,
-    own: Float64Array,
-    drive_own: Float64Array,
-    effect_own: Float64Array,
-    drive: Arrays,
-    effect: Arrays,
+    downwards: Float32Array,
+    upwards: Float32Array,
+    effect_modes: Float32Array,
+    drive_modes: Float32Array,
 ) -> Float64Array:
-    """Return the (rows, columns) change of T; ``own`` is what a cell does to its own entry, beyond the modes."""
-    change, driven, felt = np.empty(dg.shape), np.empty(dg.shape), np.empty(dg.shape)
+    """Return the (rows, columns) change of T; modes are (modes, columns) and (modes, rows)."""
+    change = np.empty(dg.shape, np.float32)
+    driven, felt, above = np.empty_like(change), np.empty_like(change), np.empty_like(change)
+    carry, total = np.zeros(dg.shape[1], np.float32), np.zeros((drive_modes.shape[0], dg.shape[1]), np.float32)
+    scratch = np.empty((4, dg.shape[1]), np.float32)
     for i in range(dg.shape[0]):
+        plane = downwards[i]
         for k in range(dg.shape[1]):
-            change[i, k] = own[i, k] * dg[i, k]
-            driven[i, k] = drive_own[i, k] * dg[i, k]
-            felt[i, k] = effect_own[i, k] * dg[i, k]
-    arriving = np.empty(dg.shape)
-    spread_along(driven, effect[2], effect[3], arriving)
-    _add_from_lines(arriving, effect[0], effect[1], driven, felt, change)
-    _add_effect_modes(driven, effect[4], effect[5], change)
-    spread_down(felt, drive[2], drive[3], arriving)
-    _add_from_lines(arriving, drive[0], drive[1], felt, driven, change)
-    _add_drive_modes(felt, drive[4], drive[5], change)
-    return change
+            noise = np.float32(dg[i, k])
+            driven[i, k] = plane[DRIVE, k] * noise
+            felt[i, k] = plane[EFFECT, k] * noise
+            change[i, k] = plane[OWN_CHANGE, k] * noise
+            above[i, k] = carry[k]
+            carry[k] = (carry[k] + felt[i, k]) * plane[DOWN_FORWARD, k]
+        for r in range(drive_modes.shape[0]):
+            for k in range(dg.shape[1]):
+                total[r, k] += drive_modes[r, i] * felt[i, k]
+        _add_effects(driven[i], felt[i], plane, effect_modes, scratch, change[i])
+    _add_drives(driven, felt, above, upwards, total, change)
+    return change.astype(np.float64)
+
+
+@njit(cache=True, fastmath={"contract"})
+def _add_drives(
+    driven: Float32Array,
+    felt: Float32Array,
+    above: Float32Array,
+    upwards: Float32Array,
+    total: Float32Array,
+    change: Float32Array,
+) -> None:
+    """Add what the other rows drive through noise: along the bit lines and through the modes."""
+    rows, columns = change.shape
+    carry = np.zeros(columns, np.float32)
+    for i in range(rows - 1, -1, -1):
+        plane = upwards[i]
+        for k in range(columns):
+            carry[k] *= plane[DOWN_BACKWARD, k]
+            here = above[i, k] + carry[k]
+            change[i, k] -= plane[DOWN_PUSH, k] * here + plane[DOWN_Z, k] * driven[i, k] * (here + felt[i, k])
+            carry[k] += felt[i, k]
+        for r in range(total.shape[0]):
+            for k in range(columns):
+                change[i, k] += plane[DRIVE_MODES + r, k] * total[r, k]
 
 
 @njit(cache=True, fastmath={"contract"})
 def changed_currents(
-    voltage: Float64Array,
-    excited: Float64Array,
+    voltage: Float32Array,
+    excited: Float32Array,
     dg: Float64Array,
-    drive_own: Float64Array,
-    effect_own: tuple[Float64Array, Float64Array],
-    drive: Arrays,
-    effect: Arrays,
+    push: Float32Array,
+    downwards: Float32Array,
+    upwards: Float32Array,
+    effect_modes: Float32Array,
+    drive_modes: Float32Array,
 ) -> Float64Array:
     """Return (n, columns) changes of the column currents for (n, rows) voltages.
 
     ``excited`` is (n, modes, columns), what each vector drives of the modes; ``dg`` is (n, rows, columns), or (1, rows,
-    columns) for all; ``drive_own`` is beyond the modes, ``effect_own`` is whole and beyond the modes.
+    columns) for all; ``push`` is (rows, columns), the current a row's volt pushes into each bit line.
     """
-    shape = drive_own.shape
-    change = np.zeros((voltage.shape[0], shape[1]))
-    current, driven, felt, arriving = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
-    nothing = np.zeros(shape)
+    rows, columns = push.shape
+    change = np.zeros((voltage.shape[0], columns))
+    felt, above = np.empty((rows, columns), np.float32), np.empty((2, rows, columns), np.float32)
+    carry, driven = np.empty((2, columns), np.float32), np.empty(columns, np.float32)
+    current, scratch = np.empty(columns, np.float32), np.empty((4, columns), np.float32)
     for s in range(voltage.shape[0]):
-        noise = dg[s % dg.shape[0]]
-        _across(voltage[s], excited[s], drive_own, drive, driven)
-        for i in range(shape[0]):
-            for k in range(shape[1]):
-                driven[i, k] *= noise[i, k]
-                felt[i, k] = effect_own[0][i, k] * noise[i, k]
-                current[i, k] = effect_own[1][i, k] * driven[i, k]
-        spread_along(driven, effect[2], effect[3], arriving)
-        _add_from_lines(arriving, effect[0], effect[1], driven, felt, current)
-        _add_effect_modes(driven, effect[4], effect[5], current)
-        spread_down(felt, drive[2], drive[3], arriving)
-        _add_from_lines(arriving, nothing, drive[1], felt, driven, current)
-        for i in range(shape[0]):
-            for k in range(shape[1]):
-                change[s, k] += current[i, k]
+        _sweep_down(voltage[s], dg[s % dg.shape[0]], push, downwards, felt, above)
+        carry[:] = 0.0
+        for i in range(rows - 1, -1, -1):
+            plane, noise = upwards[i], dg[s % dg.shape[0], i]
+            volt = voltage[s, i]
+            for k in range(columns):
+                carry[0, k] *= plane[DOWN_BACKWARD, k]
+                driven[k] = volt * plane[DRIVE_REST, k] - plane[DOWN_Z, k] * (above[0, i, k] + carry[0, k])
+                carry[0, k] += volt * push[i, k]
+            for r in range(drive_modes.shape[0]):
+                for k in range(columns):
+                    driven[k] += drive_modes[r, i] * excited[s, r, k]
+            for k in range(columns):
+                driven[k] *= np.float32(noise[k])
+                carry[1, k] *= plane[DOWN_BACKWARD, k]
+                noise_here = above[1, i, k] + carry[1, k] + felt[i, k]
+                current[k] = driven[k] * (plane[EFFECT_REST, k] - plane[DOWN_Z, k] * noise_here)
+                carry[1, k] += felt[i, k]
+            _add_effects(driven, felt[i], downwards[i], effect_modes, scratch, current)
+            for k in range(columns):
+                change[s, k] += current[k]
     return change
 
 
 @njit(cache=True, fastmath={"contract"})
-def _across(voltage: Float64Array, excited: Float64Array, own: Float64Array, drive: Arrays, out: Float64Array) -> None:
-    """Fill in the voltage across every cell under one input vector."""
-    push, z, forward, backward, modes, _ = drive
-    rows, columns = own.shape
-    pushed = np.empty((rows, columns))
-    for i in range(rows):
-        for k in range(columns):
-            pushed[i, k] = push[i, k] * voltage[i]
-    spread_down(pushed, forward, backward, out)
-    for i in range(rows):
-        for k in range(columns):
-            out[i, k] = voltage[i] * own[i, k] - z[i, k] * out[i, k]
-        for r in range(modes.shape[0]):
-            for k in range(columns):
-                out[i, k] += modes[r, i] * excited[r, k]
-
-
-@njit(cache=True, fastmath={"contract"})
-def _add_from_lines(
-    arriving: Float64Array,
-    push: Float64Array,
-    z: Float64Array,
-    here: Float64Array,
-    other: Float64Array,
-    change: Float64Array,
+def _sweep_down(
+    voltage: Float32Array,
+    noise: Float64Array,
+    push: Float32Array,
+    downwards: Float32Array,
+    felt: Float32Array,
+    above: Float32Array,
 ) -> None:
-    """Add what noise elsewhere on a line does to a cell, and to the noise of that cell."""
-    for i in range(arriving.shape[0]):
-        for k in range(arriving.shape[1]):
-            change[i, k] -= z[i, k] * (push[i, k] * arriving[i, k] + other[i, k] * (arriving[i, k] + here[i, k]))
+    """Fill in how noise is felt, and what of the inputs and of that noise arrives on bit lines from the rows above."""
+    rows, columns = push.shape
+    carry = np.zeros((2, columns), np.float32)
+    for i in range(rows):
+        plane = downwards[i]
+        for k in range(columns):
+            felt[i, k] = plane[EFFECT, k] * np.float32(noise[i, k])
+            above[0, i, k] = carry[0, k]
+            above[1, i, k] = carry[1, k]
+            carry[0, k] = (carry[0, k] + voltage[i] * push[i, k]) * plane[DOWN_FORWARD, k]
+            carry[1, k] = (carry[1, k] + felt[i, k]) * plane[DOWN_FORWARD, k]
 
 
-@njit(cache=True, fastmath={"contract"})
-def _add_effect_modes(
-    driven: Float64Array, modes: Float64Array, amplitudes: Float64Array, change: Float64Array
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _add_effects(
+    driven: Float32Array,
+    felt: Float32Array,
+    plane: Float32Array,
+    modes: Float32Array,
+    scratch: Float32Array,
+    change: Float32Array,
 ) -> None:
-    rows, columns = driven.shape
+    """Add what noise currents of one row do to the other columns: along the word line and through the modes."""
+    columns = driven.size
+    ahead = behind = np.float32(0.0)
+    for k in range(columns):
+        scratch[0, k] = driven[k] * plane[ALONG_FORWARD, k]
+        scratch[1, k] = driven[k] * plane[ALONG_BACKWARD, k - 1]  # k = 0 meets the unused last one: nobody is before it
+    for k in range(columns):  # both ways at once: each waits for its own last sum only
+        back = columns - 1 - k
+        scratch[2, k] = ahead
+        ahead = ahead * plane[ALONG_FORWARD, k] + scratch[0, k]
+        scratch[3, back] = behind
+        behind = behind * plane[ALONG_BACKWARD, back - 1] + scratch[1, back]
+    for k in range(columns):
+        here = scratch[2, k] + scratch[3, k]
+        change[k] -= plane[ALONG_PUSH, k] * here + plane[ALONG_Z, k] * felt[k] * (here + driven[k])
     for r in range(modes.shape[0]):
-        for i in range(rows):
-            total = 0.0
-            for k in range(columns):
-                total += driven[i, k] * modes[r, k]
-            for k in range(columns):
-                change[i, k] += amplitudes[r, i, k] * total
-
-
-@njit(cache=True, fastmath={"contract"})
-def _add_drive_modes(felt: Float64Array, modes: Float64Array, amplitudes: Float64Array, change: Float64Array) -> None:
-    rows, columns = felt.shape
-    total = np.empty(columns)
-    for r in range(modes.shape[0]):
-        total[:] = 0.0
-        for i in range(rows):
-            for k in range(columns):
-                total[k] += felt[i, k] * modes[r, i]
-        for i in range(rows):
-            for k in range(columns):
-                change[i, k] += amplitudes[r, i, k] * total[k]
+        total = np.float32(0.0)
+        for k in range(columns):
+            total += driven[k] * modes[r, k]
+        for k in range(columns):
+            change[k] += plane[EFFECT_MODES + r, k] * total

@@ -14,7 +14,7 @@ from numba import njit
 from emulators.wires.ladder import RowLadders
 from hil.types import Float64Array
 
-__all__ = ["Spread", "spread_along", "spread_down", "take_off_line", "turn"]
+__all__ = ["Spread", "take_off_line", "turn"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,38 +53,6 @@ class Spread:
 def turn(values: Float64Array) -> Float64Array:
     """Return (..., rows, columns) values as seen from the sense side: (..., columns, rows), both in reverse."""
     return np.ascontiguousarray(values[..., ::-1, ::-1].swapaxes(-1, -2))
-
-
-@njit(cache=True, fastmath={"contract"})
-def spread_down(x: Float64Array, forward: Float64Array, backward: Float64Array, out: Float64Array) -> None:
-    """Fill ``out`` with the current that arrives at each place from all others, places being rows."""
-    rows, columns = x.shape
-    for k in range(columns):
-        out[0, k] = 0.0
-    for i in range(1, rows):
-        for k in range(columns):
-            out[i, k] = (out[i - 1, k] + x[i - 1, k]) * forward[i - 1, k]
-    carry = np.zeros(columns)
-    for i in range(rows - 2, -1, -1):
-        for k in range(columns):
-            carry[k] = (carry[k] + x[i + 1, k]) * backward[i, k]
-            out[i, k] += carry[k]
-
-
-@njit(cache=True, fastmath={"contract"})
-def spread_along(x: Float64Array, forward: Float64Array, backward: Float64Array, out: Float64Array) -> None:
-    """Fill ``out`` with the current that arrives at each place from all others, places being columns."""
-    rows, columns = x.shape
-    for i in range(rows):
-        ahead, behind = 0.0, 0.0
-        for k in range(columns):
-            out[i, k] = 0.0
-        for k in range(1, columns):  # both sweeps at once: each waits for its own last sum, not for the other's
-            last = columns - 1 - k
-            ahead = ahead * forward[i, k - 1] + x[i, k - 1] * forward[i, k - 1]
-            behind = behind * backward[i, last] + x[i, last + 1] * backward[i, last]
-            out[i, k] += ahead
-            out[i, last] += behind
 
 
 @njit(cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import subprocess
 import sys
@@ -67,6 +68,7 @@ def _against_badcrossbar() -> Iterator[dict[str, Any]]:
         import badcrossbar
     except ImportError as error:
         raise MissingDependencyError.of("badcrossbar", extra="bench", purpose="the baseline of the wires") from error
+    logging.getLogger("badcrossbar").setLevel(logging.WARNING)
     peer_name = f"badcrossbar {version('badcrossbar')}"
 
     def peer(g: Float64Array, v: Float64Array) -> Float64Array:

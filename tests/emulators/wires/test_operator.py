@@ -78,11 +78,11 @@ def test_refresh_when_nothing_moves_then_changes_nothing():
     assert np.array_equal(operator.refreshed(np.zeros((5, 4))), operator.matrix)
 
 
-def test_refresh_when_wires_are_ideal_then_is_exact():
+def test_refresh_when_wires_are_ideal_then_is_the_sum_to_single_precision():
     rng = np.random.default_rng(7)
     g, dg = rng.uniform(1e-6, 1e-4, (2, 6, 5))
     operator = TransferOperator.of(g, Wires())
-    np.testing.assert_allclose(operator.refreshed(dg), g + dg, rtol=1e-9)
+    np.testing.assert_allclose(operator.refreshed(dg) - g, dg, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2)])
