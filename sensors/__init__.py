@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.registry import open_recording
-from hil.types import EventBatch
-
 if TYPE_CHECKING:
     from hil.ports import Recording
+    from hil.types import EventBatch
 
 __all__ = ["open", "read"]
 
@@ -30,6 +28,8 @@ def open(
         FormatError: The file is empty or of no known format.
         DamagedFileError: The file is broken and ``salvage`` is False.
     """
+    from hil.registry import open_recording
+
     return open_recording(path, format_name=format_name, options=options, salvage=salvage)
 
 
@@ -40,6 +40,8 @@ def read(path: str | Path, *, format_name: str | None = None, options: Mapping[s
         FormatError: The file is empty or of no known format.
         DamagedFileError: The file is broken.
     """
+    from hil.types import EventBatch  # brings numpy, which the command line must not wait for
+
     recording = open(path, format_name=format_name, options=options)
     try:
         whole = getattr(recording, "read", None)  # ours decode straight into one batch
