@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 
 from emulators.devices.device import Cells, Device
 from emulators.devices.read_noise import White
-from emulators.operators import GatedOperator, LinearOperator, Operator, on_grid
+from emulators.operators import Change, GatedOperator, LinearOperator, Operator, SolvedChange, on_grid
 from emulators.tiles import Tiling
 from emulators.wires import Wires, solve, transfer_matrix
 from hil.network import TernaryLayer
@@ -100,7 +99,7 @@ class LayerArrays:
         device: What the cells are.
         wires: Of each array.
         volt_per_step: Line voltage of one input step.
-        input_bits: Bits of the line voltages, for exact products.
+        input_bits: Largest line voltage on its own grid, as a power of two, for exact products.
         horizon_s: Memory of read noise shorter than this counts as none.
         solved_at_s: When wires are first solved, seconds since programming.
         resolve_change: Relative change of the mean conductance after which wires are solved again.
@@ -126,6 +125,7 @@ class LayerArrays:
     _solutions: list[tuple[float, list[_Plane]]] = field(default_factory=list, init=False)
     _examined: int = field(default=0, init=False)
     _operators: OrderedDict[Moment, list[list[Operator]]] = field(default_factory=OrderedDict, init=False)
+    _changes: OrderedDict[tuple[Moment, Moment], list[list[Change]]] = field(default_factory=OrderedDict, init=False)
 
     def __post_init__(self) -> None:
         """Begin with no reads."""
@@ -138,6 +138,11 @@ class LayerArrays:
         remembers = noise is not None and not isinstance(noise.memory, White)
         return remembers or self.device.disturb is not None
 
+    @property
+    def pulses(self) -> int:
+        """Pulses that a write-verify loop took; 0 where fitted statistics stand in for one."""
+        return sum(int(cells.pulses.sum()) for cells in self.cells if cells.pulses is not None)
+
     def operators(self, moment: Moment) -> list[list[Operator]]:
         """Return, per strip and kind of conversion, what the tiles are at a moment."""
         if moment not in self._operators:
@@ -147,11 +152,29 @@ class LayerArrays:
             self._operators.popitem(last=False)
         return self._operators[moment]
 
+    def changes(self, first: Moment, last: Moment) -> list[list[Change]]:
+        """Return, per strip and kind of conversion, what is gained from one moment to another."""
+        if (first, last) not in self._changes:
+            pairs = zip(self.operators(first), self.operators(last), strict=True)
+            self._changes[first, last] = [
+                [self._change(a, b) for a, b in zip(before, after, strict=True)] for before, after in pairs
+            ]
+            while len(self._changes) > REMEMBERED:
+                self._changes.popitem(last=False)
+        return self._changes[first, last]
+
+    def _change(self, before: Operator, after: Operator) -> Change:
+        change = None
+        if isinstance(before, LinearOperator) and isinstance(after, LinearOperator):
+            change = before.change_to(after, input_bits=self.input_bits)
+        return SolvedChange(before, after) if change is None else change
+
     def rewrite(self, plane: int, chosen: BoolArray, *, t_s: float, reads: int, rng: np.random.Generator) -> None:
         """Write some cells of a plane again."""
         self.cells[plane] = self.device.rewrite(self.cells[plane], chosen, t_s=t_s, rng=rng)
         self.written_reads[plane] = np.where(chosen, reads, self.written_reads[plane])
         self._operators.clear()
+        self._changes.clear()
 
     def reads_since(self, plane: int, reads: int) -> Int64Array | int:
         """Return reads of the array since each cell of a plane was written."""
@@ -200,20 +223,15 @@ class LayerArrays:
         """Return a plane with its wires solved tile by tile, and per strip what its drivers deliver."""
         response = np.empty_like(g_siemens)
         power = [np.zeros((self.tiling.lines, self.tiling.lines)) for _ in range(self.tiling.strips)]
-
-        def run(where: tuple[int, slice, slice]) -> Float64Array:
-            _, lines, columns = where
-            if not self.powered:
-                response[lines, columns] = transfer_matrix(g_siemens[lines, columns], self.wires)
-                return np.zeros((self.tiling.lines, self.tiling.lines))
-            solution = solve(g_siemens[lines, columns], np.eye(self.tiling.lines), self.wires)
-            response[lines, columns] = solution.column_current_ampere
-            return solution.row_current_ampere
-
-        tiles = [(strip, *self._tile(strip, k)) for strip in range(self.tiling.strips) for k in self._column_tiles]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for (strip, _, _), rows in zip(tiles, pool.map(run, tiles), strict=True):
-                power[strip] += rows
+        for strip in range(self.tiling.strips):
+            for k in self._column_tiles:
+                tile = self._tile(strip, k)
+                if self.powered:
+                    solution = solve(g_siemens[tile], np.eye(self.tiling.lines), self.wires)
+                    response[tile] = solution.column_current_ampere
+                    power[strip] += solution.row_current_ampere
+                else:
+                    response[tile] = transfer_matrix(g_siemens[tile], self.wires)
         return _Plane(g_siemens, response, power)
 
     @property

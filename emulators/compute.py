@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.converters import AdcBank
-from emulators.operators import Operator
+from emulators.operators import Change, Operator
 from hil.types import BoolArray, Float64Array
 
 __all__ = ["Compute", "ComputeName", "NumpyCompute", "Pass", "compute_named"]
@@ -24,7 +24,7 @@ class Pass:
     Attributes:
         volts: (n, lines) line voltages in input steps.
         before: What the strip is at the anchor before the vectors' moments.
-        after: What it is at the anchor after, or None where it does not move.
+        change: What it gains until the anchor after, or None where it does not move.
         part: (n,) how far each vector lies between the two.
         adc: What reads the columns.
         correction: (columns, 2) digital gain and offset after conversion.
@@ -36,7 +36,7 @@ class Pass:
 
     volts: Float64Array
     before: Operator
-    after: Operator | None
+    change: Change | None
     part: Float64Array
     adc: AdcBank
     correction: Float64Array
@@ -48,8 +48,8 @@ class Pass:
     def currents(self) -> Float64Array:
         """Return the (n, columns) currents without fresh noise, in weight units times input steps."""
         analog = self.before.currents(self.volts)
-        if self.after is not None:
-            analog += self.part[:, None] * (self.after.currents(self.volts) - analog)
+        if self.change is not None:
+            analog += self.part[:, None] * self.change.currents(self.volts)
         return analog
 
     def variance(self) -> Float64Array:

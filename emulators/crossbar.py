@@ -116,6 +116,7 @@ class CrossbarSession:
             "arrays_total": float(sum(engine.tiling.arrays for engine in self.engines)),
             "cells_total": float(sum(engine.tiling.cells for engine in self.engines)),
             "cells_rewritten_total": float(sum(engine.wear.rewrites for engine in self.engines)),
+            "programming_pulses_total": float(sum(engine.arrays.pulses for engine in self.engines)),
         }
         source = provenance(self.network, substrate=self.name, seed=str(self.seed))
         if not self.config.costed:

@@ -16,7 +16,7 @@ from emulators.config import CrossbarConfig
 from emulators.converters import AdcBank, DacBank
 from emulators.devices.device import Device
 from emulators.mapping import drive_lines, mapping_named
-from emulators.operators import Operator
+from emulators.operators import Change, Operator
 from emulators.tiles import Tiling
 from emulators.wear import Wear
 from hil.network import TernaryLayer
@@ -70,13 +70,13 @@ class Stretch:
 
     Attributes:
         before: Operators of each strip and conversion.
-        after: Operators of the next anchor, or None where the array does not move.
+        changes: What they gain until the next anchor, or None where the array does not move.
         part: (n,) how far each vector lies towards the next anchor.
         keys: (n,) what the noise of each vector belongs to.
     """
 
     before: list[list[Operator]]
-    after: list[list[Operator]] | None
+    changes: list[list[Change]] | None
     part: Float64Array
     keys: Keys
 
@@ -113,7 +113,8 @@ class LayerEngine:
             inputs = tiling.inputs_of(strip)
             lines = (inputs.stop - inputs.start) * tiling.mapping.lines_per_input
             dacs.append(config.dac.bank(lines, rng=stream(seed, "crossbar", "layer", index, "dac", strip)))
-        input_bits = 9 + max(bank.grid_bits for bank in dacs)
+        grid_bits = max(bank.grid_bits for bank in dacs)
+        input_bits = 8 + grid_bits if grid_bits else 7  # a real DAC may go beyond 128
         amplitude = 1 if config.inputs == "bit_serial" else PARALLEL_AMPLITUDE
         cells = write_layer(layer, tiling, device, seed=seed, index=index)
         wires, volt = config.array_wires, device.read_volt / amplitude
@@ -155,8 +156,7 @@ class LayerEngine:
         tally = Tally()
         salted = keys ^ self._salt
         for rows, moments, part in self._stretches(t_s):
-            before, *after = [self.arrays.operators(moment) for moment in moments]
-            stretch = Stretch(before, after[0] if after else None, part, salted[rows])
+            stretch = self._stretch(moments, part, salted[rows])
             tally.add(self._run(vectors[rows], stretch, sums[rows], corrections[rows]))
         return np.rint(self.compute.fetch(sums) - corrections).astype(np.int32), tally
 
@@ -180,6 +180,10 @@ class LayerEngine:
 
     def _vectors_left(self) -> int:
         return BLOCK if self.arrays.device.disturb is None else self.wear.until_next_look(self.reads_per_vector)
+
+    def _stretch(self, moments: list[Moment], part: Float64Array, keys: Keys) -> Stretch:
+        changes = self.arrays.changes(moments[0], moments[1]) if len(moments) > 1 else None
+        return Stretch(self.arrays.operators(moments[0]), changes, part, keys)
 
     def _moments(self, anchor: int, epoch: float) -> list[Moment]:
         """Return when the arrays are looked at: two anchors to interpolate between, or one step."""
@@ -232,7 +236,7 @@ class LayerEngine:
             yield Pass(
                 volts=self._volts(strip, bit, number, x, stretch.keys),
                 before=stretch.before[strip][number],
-                after=None if stretch.after is None else stretch.after[strip][number],
+                change=None if stretch.changes is None else stretch.changes[strip][number],
                 part=stretch.part,
                 adc=stage.adc,
                 correction=stage.correction,
@@ -275,9 +279,8 @@ class LayerEngine:
         """Return n vectors' worth of the arrays at one moment, as calibration meets them."""
         index, part = self.arrays.anchors.bracket(np.full(1, t_s))
         epoch = float(np.floor(t_s / self.config.epoch_s))
-        before, *after = [self.arrays.operators(moment) for moment in self._moments(int(index[0]), epoch)]
         keys = np.arange(n, dtype=np.uint64)
-        return Stretch(before, after[0] if after else None, np.repeat(part, n), keys)
+        return self._stretch(self._moments(int(index[0]), epoch), np.repeat(part, n), keys)
 
     def as_document(self) -> dict[str, Any]:
         """Return where the layer lies, JSON-ready."""

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.wires import Wires
 from hil.types import Float64Array, Int64Array
 
-__all__ = ["GatedOperator", "LinearOperator", "Operator", "on_grid"]
+__all__ = ["Change", "GatedOperator", "LinearChange", "LinearOperator", "Operator", "SolvedChange", "on_grid"]
 
-PRODUCT_BITS: Final = 52
+FLOAT64_BITS: Final = 53
+FLOAT32_BITS: Final = 24
+LEAST_CHANGE_BITS: Final = 9  # a change of conductances is small; to a 500th of its largest is far below any device
 POWER_BITS: Final = 20  # squares and cubes of inputs are kept on a grid of 2**-20 of their largest value
 LARGEST_INPUT: Final = 128.0
+
+
+class Change(Protocol):
+    """What one strip gains from one anchor to the next."""
+
+    def currents(self, volts: Float64Array) -> Float64Array:
+        """Return (n, channels) differences of the currents of (n, lines) line voltages."""
+        ...
 
 
 class Operator(Protocol):
@@ -33,21 +44,22 @@ class Operator(Protocol):
         ...
 
 
-def on_grid(matrix: Float64Array, *, input_bits: int) -> Float64Array:
-    """Return a matrix rounded so finely that products with inputs of so many bits are exact in float64.
+def on_grid(matrix: Float64Array, *, input_bits: int, product_bits: int = FLOAT64_BITS) -> Float64Array:
+    """Return a matrix rounded so finely that products with inputs of so many bits are exact in floating point.
 
     Exact sums do not depend on their order, so results are the same whatever the batch, the number of threads or the
     machine. The grid is far finer than any device is stable.
 
     Args:
         matrix: (rows, columns).
-        input_bits: Bits of the integers (on their own grid) that it will be multiplied by.
+        input_bits: Largest magnitude of the inputs on their own grid, as a power of two.
+        product_bits: Bits of the mantissa that sums are kept in.
     """
     reach = float(np.abs(matrix).max(initial=0.0))
     if reach == 0.0:
         return matrix
-    head = int(np.ceil(np.log2(reach))) + 1 + int(np.ceil(np.log2(max(len(matrix), 1))))
-    scale = 2.0 ** (PRODUCT_BITS - input_bits - head)
+    head = int(np.ceil(np.log2(reach))) + int(np.ceil(np.log2(max(len(matrix), 1))))
+    scale = 2.0 ** (product_bits - input_bits - head)
     rounded: Float64Array = np.rint(matrix * scale) / scale
     return rounded
 
@@ -80,7 +92,7 @@ class LinearOperator:
         currents: Float64Array = volts @ self.matrix
         if self.bends is not None:
             for exponent, bend in zip((2, 3), self.bends, strict=True):
-                grid = on_grid(bend * LARGEST_INPUT**exponent, input_bits=POWER_BITS + 1) / LARGEST_INPUT**exponent
+                grid = on_grid(bend * LARGEST_INPUT**exponent, input_bits=POWER_BITS) / LARGEST_INPUT**exponent
                 currents = currents + _power_on_grid(volts, exponent) @ grid
         return currents
 
@@ -93,8 +105,53 @@ class LinearOperator:
         if self.drawn.ndim == 1:
             fed: Float64Array = volts**2 @ self.drawn
             return fed
-        power: Float64Array = np.einsum("nl,nl->n", volts @ self.drawn, volts)
+        single = volts.astype(np.float32)  # an energy need not be exact
+        power: Float64Array = np.einsum("nl,nl->n", single @ self.drawn.astype(np.float32), single).astype(np.float64)
         return power
+
+    def change_to(self, other: LinearOperator, *, input_bits: int) -> LinearChange | None:
+        """Return the difference to a later operator, in float32 where that is exact; None for cells that bend."""
+        if self.bends is not None:
+            return None
+        difference = other.matrix - self.matrix
+        rows_bits = int(np.ceil(np.log2(max(len(difference), 1))))
+        if FLOAT32_BITS - input_bits - rows_bits < LEAST_CHANGE_BITS:
+            return LinearChange(on_grid(difference, input_bits=input_bits))
+        single = on_grid(difference, input_bits=input_bits, product_bits=FLOAT32_BITS)
+        return LinearChange(single.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class LinearChange:
+    """What is added to a passive strip's response from one anchor to the next.
+
+    Attributes:
+        matrix: (lines, channels), on a grid on which products are exact in its own dtype.
+    """
+
+    matrix: npt.NDArray[Any]
+
+    def currents(self, volts: Float64Array) -> Float64Array:
+        """Return the (n, channels) difference of the currents."""
+        difference: Float64Array = (volts.astype(self.matrix.dtype) @ self.matrix).astype(np.float64)
+        return difference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SolvedChange:
+    """The same where there is no matrix: both operators are asked.
+
+    Attributes:
+        before: At the anchor before.
+        after: At the anchor after.
+    """
+
+    before: Operator
+    after: Operator
+
+    def currents(self, volts: Float64Array) -> Float64Array:
+        """Return the (n, channels) difference of the currents."""
+        return self.after.currents(volts) - self.before.currents(volts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from emulators.compute import Pass
 from emulators.kernels import CELLS, GOLDEN, LEVELS, normal_table
-from emulators.operators import LinearOperator, Operator
+from emulators.operators import LinearChange, LinearOperator, Operator
 from hil.errors import MissingDependencyError
 from hil.types import Float64Array
 
@@ -40,7 +40,9 @@ class TorchCompute:
 
     torch: Any
     device: Any
-    _matrices: WeakKeyDictionary[LinearOperator, tuple[Any, Any]] = field(default_factory=WeakKeyDictionary)
+    _matrices: WeakKeyDictionary[LinearOperator | LinearChange, tuple[Any, Any]] = field(
+        default_factory=WeakKeyDictionary
+    )
 
     @classmethod
     def best(cls) -> Self:
@@ -80,15 +82,15 @@ class TorchCompute:
 
     def _analog(self, job: Pass) -> tuple[Any, Any | None]:
         """Return the currents and the variance of their noise."""
-        operators = [operator for operator in (job.before, job.after) if operator is not None]
-        if not all(self._plain(operator) for operator in operators):
+        if not self._plain(job.before):
             noise = job.variance()
             return self._to(job.currents()), self._to(noise) if len(noise) else None
         volts = self._to(job.volts)
         matrix, spread = self._held(job.before)
         analog = volts @ matrix
-        if job.after is not None:
-            analog = analog + self._to(job.part)[:, None] * (volts @ self._held(job.after)[0] - analog)
+        if isinstance(job.change, LinearChange):
+            gained = self._held(job.change)[0]
+            analog = analog + self._to(job.part)[:, None] * (volts.to(gained.dtype) @ gained).double()
         own = job.adc.noise_variance
         variance: Any = None if spread is None else (volts * volts) @ spread
         if own.any():
@@ -103,8 +105,8 @@ class TorchCompute:
     def _held(self, operator: Any) -> tuple[Any, Any | None]:
         """Return an operator's matrices on the device; they stay there as long as it lives."""
         if operator not in self._matrices:
-            spread = None if operator.spread is None else self._to(operator.spread)
-            self._matrices[operator] = (self._to(operator.matrix), spread)
+            spread = getattr(operator, "spread", None)
+            self._matrices[operator] = (self._to(operator.matrix), None if spread is None else self._to(spread))
         return self._matrices[operator]
 
     def _quantised(self, job: Pass, value: Any) -> tuple[Any, Any]:

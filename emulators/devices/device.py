@@ -222,10 +222,9 @@ class Device:
             rng: Source of the scores.
 
         Raises:
-            InvalidValueError: A target is not finite or outside the range.
+            InvalidValueError: A target is not a finite number or outside the range.
         """
-        target = np.asarray(target_siemens, dtype=np.float64)
-        self._check(target)
+        target = self._checked(target_siemens)
         levels, level = np.unique(target, return_inverse=True)
         landing, wandering, exponent_score = (rng.standard_normal(target.shape) for _ in range(3))
         lot, key = rng.random(target.shape), int(rng.integers(2**63))
@@ -242,7 +241,11 @@ class Device:
             return cells
         return replace(cells, noisiness=self.read_noise.amount.trait(self._landed(cells, 0.0)))
 
-    def _check(self, target: Float64Array) -> None:
+    def _checked(self, target_siemens: npt.ArrayLike) -> Float64Array:
+        try:
+            target = np.asarray(target_siemens, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidValueError(f"conductances of {self.name!r} must be an array of numbers: {error}") from error
         slack = 1e-9 * self.g_max_siemens
         bad = ~((target >= self.g_min_siemens - slack) & (target <= self.g_max_siemens + slack))
         if bad.any():
@@ -250,6 +253,7 @@ class Device:
                 f"conductances of {self.name!r} must lie between {self.g_min_siemens:g} and {self.g_max_siemens:g} "
                 f"siemens, but got {target[bad].flat[0]:g}"
             )
+        return target
 
     def rewrite(self, cells: Cells, chosen: BoolArray, *, t_s: float, rng: np.random.Generator) -> Cells:
         """Return the cells with some of them written again to their targets.
@@ -291,6 +295,11 @@ class Device:
         """
         if not (np.isfinite(t_s) and t_s >= 0):
             raise InvalidValueError(f"time since programming must be finite and not negative, but is {t_s} s")
+        if np.shape(reads) not in ((), cells.level.shape) or np.min(reads, initial=0) < 0:
+            raise InvalidValueError(
+                f"reads must be one number or {cells.level.shape}, zero or positive, but are {np.shape(reads)} "
+                f"down to {np.min(reads, initial=0)}"
+            )
         g_siemens = self._landed(cells, t_s)
         if self.drift is not None:
             g_siemens = g_siemens * self.drift.factor(cells.exponent, np.maximum(t_s - cells.written_s, 0.0))

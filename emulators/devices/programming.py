@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from hil.errors import InvalidValueError
 from hil.types import BoolArray, Float64Array, Int64Array
 
 __all__ = ["SoftBounds", "Verified", "WriteVerify"]
+
+LEAST_BOUND: Final = 1e-3  # in half ranges; a device that cannot move at all would divide by zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,11 @@ class WriteVerify:
     def _devices(
         self, shape: tuple[int, ...], rng: np.random.Generator
     ) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Return each device's step and bounds."""
+        """Return each device's step and bounds; a bound keeps its sign, as the cited simulator enforces."""
         step = self.pulse.step * np.exp(self.pulse.step_spread * rng.standard_normal(shape))
-        upper = 1.0 + self.pulse.upper_spread * rng.standard_normal(shape)
-        lower = -1.0 + self.pulse.lower_spread * rng.standard_normal(shape)
-        return step, np.maximum(upper, lower + 1e-3), lower
+        upper = np.abs(1.0 + self.pulse.upper_spread * rng.standard_normal(shape))
+        lower = -np.abs(-1.0 + self.pulse.lower_spread * rng.standard_normal(shape))
+        return step, np.maximum(upper, LEAST_BOUND), np.minimum(lower, -LEAST_BOUND)
 
     def _pulse(
         self,
@@ -133,7 +136,7 @@ class WriteVerify:
         """Return what the busy cells hold and show after one pulse, and the others unchanged."""
         held, seen = levels
         step, upper, lower = device
-        room = np.where(up, (upper - held) / np.maximum(upper, 1e-3), -(held - lower) / np.maximum(-lower, 1e-3))
+        room = np.where(up, (upper - held) / upper, (held - lower) / lower)
         moved = held + step * room * (1.0 + self.pulse.step_noise * rng.standard_normal(held.shape))
         moved = np.clip(moved, lower, upper)
         shown = moved + self.pulse.write_noise * self.pulse.step * rng.standard_normal(held.shape)

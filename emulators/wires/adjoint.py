@@ -14,13 +14,11 @@ import numpy.typing as npt
 
 from emulators.wires.elimination import RowElimination
 from emulators.wires.gated1t1r import bit_line_voltages
-from emulators.wires.values import Wires, checked_conductance, checked_voltage
+from emulators.wires.values import Wires, batches, checked_conductance, checked_voltage
 from hil.errors import InvalidValueError
 from hil.types import Float64Array
 
 __all__ = ["Gradient", "gradient"]
-
-BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +57,12 @@ def gradient(
     pull = _pull_gated if wires.topology == "gated1t1r" else _pull_passive
     elimination = RowElimination(g, wires)
     conductance, voltage = np.zeros(g.shape), np.zeros(v.shape)
-    batch = max(1, BATCH_BYTES // (8 * g.size))
-    for start in range(0, len(v), batch):
-        some = slice(start, start + batch)
-        by_g, voltage[some] = pull(elimination, v[some], by_current[some])
+    start = 0
+    for source in batches(v, g.size):
+        some = slice(start, start + len(source))
+        by_g, voltage[some] = pull(elimination, source, by_current[some])
         conductance += by_g
+        start = some.stop
     return Gradient(conductance, voltage)
 
 

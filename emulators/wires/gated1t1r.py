@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from emulators.wires.values import Wires
+from emulators.wires.values import Wires, batches
 from hil.types import BoolArray, Float64Array, Int64Array
 
 __all__ = ["bit_line_voltages", "column_currents", "solve_gated"]
@@ -37,17 +37,21 @@ def column_currents(g_siemens: Float64Array, voltage_volt: Float64Array, wires: 
 
 
 def solve_gated(
-    g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires
-) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Return (n, columns) column currents, (n, rows) row currents and (n, rows, columns) device voltages.
+    g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires, *, device_voltages: bool
+) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+    """Return (n, columns) and (n, rows) currents and, if asked for, (n, rows, columns) device voltages.
 
     The device voltage of an open cell is what its access transistor blocks: 0 minus the bit line.
     Arguments as ``column_currents``.
     """
-    end = np.zeros((len(voltage_volt), g_siemens.shape[1]))
-    across = voltage_volt[:, :, None] - bit_line_voltages(g_siemens, voltage_volt, end, voltage_volt != 0, wires)
-    row = np.einsum("ij,nij->ni", g_siemens, across) * (voltage_volt != 0)
-    return column_currents(g_siemens, voltage_volt, wires), row, across
+    row, kept = [], []
+    for source in batches(voltage_volt, g_siemens.size):
+        end = np.zeros((len(source), g_siemens.shape[1]))
+        across = source[:, :, None] - bit_line_voltages(g_siemens, source, end, source != 0, wires)
+        row.append(np.einsum("ij,nij->ni", g_siemens, across) * (source != 0))
+        kept.extend([across] if device_voltages else [])
+    column = column_currents(g_siemens, voltage_volt, wires)
+    return column, np.concatenate(row), np.concatenate(kept) if device_voltages else None
 
 
 def bit_line_voltages(

@@ -23,7 +23,7 @@ from numba import njit
 from emulators.wires.values import Wires
 from hil.types import Float64Array
 
-__all__ = ["merged_transfer_matrix"]
+__all__ = ["merged_matrices", "merged_transfer_matrix"]
 
 Side: TypeAlias = Literal["left", "bottom", "top", "right"]
 Places: TypeAlias = Mapping[Side, slice]
@@ -67,32 +67,43 @@ class _Rectangle:
 
 def merged_transfer_matrix(g_siemens: Float64Array, wires: Wires) -> Float64Array:
     """Return the (rows, columns) transfer matrix; arguments are checked and of topology ``passive2d``."""
-    rows, columns = g_siemens.shape
-    tiles = _tiles(g_siemens, wires)
-    whole = _merged(tiles, slice(0, tiles.response.shape[0]), slice(0, tiles.response.shape[1]))
-    return np.ascontiguousarray(whole.block("bottom", "left")[:columns, -rows:].T)
+    return _matrices(g_siemens, wires, {"bottom"})["bottom"]
 
 
-def _merged(tiles: _Rectangle, down: slice, across: slice) -> _Rectangle:
+def merged_matrices(g_siemens: Float64Array, wires: Wires) -> tuple[Float64Array, Float64Array]:
+    """Return the transfer matrix and the (rows, rows) symmetric matrix of the row currents, I_rows = V @ A."""
+    found = _matrices(g_siemens, wires, {"bottom", "left"})
+    return found["bottom"], found["left"]
+
+
+def _matrices(g: Float64Array, wires: Wires, asked: set[Side]) -> dict[Side, Float64Array]:
+    """Return what the asked sides of the whole array answer to its rows, without the padding."""
+    tiles = _tiles(g, wires)
+    whole = _merged(tiles, slice(0, tiles.response.shape[0]), slice(0, tiles.response.shape[1]), asked)
+    kept = {"bottom": slice(0, g.shape[1]), "left": slice(-g.shape[0], None)}
+    return {side: np.ascontiguousarray(whole.block(side, "left")[kept[side], -g.shape[0] :].T) for side in asked}
+
+
+def _merged(tiles: _Rectangle, down: slice, across: slice, asked: set[Side]) -> _Rectangle:
     """Merge a range of tiles, halving its longer side."""
     height, width = down.stop - down.start, across.stop - across.start
     if height == width == 1:
-        return _tile(tiles, down.start, across.start)
+        return _tile(tiles, down.start, across.start, asked)
     if width >= height:
         middle = across.start + width // 2
-        left = _merged(tiles, down, slice(across.start, middle))
-        return _join_beside(left, _merged(tiles, down, slice(middle, across.stop)))
+        left = _merged(tiles, down, slice(across.start, middle), asked)
+        return _join_beside(left, _merged(tiles, down, slice(middle, across.stop), asked))
     middle = down.start + height // 2
-    upper = _merged(tiles, slice(down.start, middle), across)
-    return _join_below(upper, _merged(tiles, slice(middle, down.stop), across))
+    upper = _merged(tiles, slice(down.start, middle), across, asked)
+    return _join_below(upper, _merged(tiles, slice(middle, down.stop), across, asked))
 
 
-def _tile(tiles: _Rectangle, row: int, column: int) -> _Rectangle:
-    """Return one tile without the sides that lie on the array's edge, where nothing is taken or asked."""
+def _tile(tiles: _Rectangle, row: int, column: int, asked: set[Side]) -> _Rectangle:
+    """Return one tile without the sides that lie on the array's edge and where nothing is taken or asked."""
     rows, columns = tiles.response.shape[:2]
     open_sides: set[Side] = {"top"} if row == 0 else set()
     open_sides |= {"right"} if column == columns - 1 else set()
-    answers = set(SIDES) - open_sides - ({"left"} if column == 0 else set())
+    answers = set(SIDES) - open_sides - ({"left"} - asked if column == 0 else set())
     takes = set(SIDES) - open_sides - ({"bottom"} if row == rows - 1 else set())
     return tiles.stacked(row, column).only(answers, takes)
 

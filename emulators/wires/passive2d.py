@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 import numpy as np
 
 from emulators.wires.elimination import RowElimination
-from emulators.wires.merging import merged_transfer_matrix
-from emulators.wires.values import Wires
+from emulators.wires.merging import merged_matrices, merged_transfer_matrix
+from emulators.wires.spread import turn
+from emulators.wires.values import Wires, batches
 from hil.types import Float64Array
 
 __all__ = ["solve_passive", "transfer_passive"]
 
-BATCH_BYTES = 64 << 20
+Part: TypeAlias = tuple[Float64Array, Float64Array, Float64Array]
+
+LARGE = 1e8
+"""Rows times columns cubed above which eliminating rows takes several times as long as merging rectangles."""
 
 
 def transfer_passive(g_siemens: Float64Array, wires: Wires) -> Float64Array:
@@ -22,15 +29,37 @@ def transfer_passive(g_siemens: Float64Array, wires: Wires) -> Float64Array:
 def solve_passive(
     g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires, *, device_voltages: bool
 ) -> tuple[Float64Array, Float64Array, Float64Array | None]:
-    """Return (n, columns) and (n, rows) currents and, if asked for, (n, rows, columns) device voltages."""
-    elimination = RowElimination(g_siemens, wires)
-    batch = max(1, BATCH_BYTES // (8 * g_siemens.size))
+    """Return (n, columns) and (n, rows) currents and, if asked for, (n, rows, columns) device voltages.
+
+    A long array is eliminated along its longer side. A large one is merged if nobody asks for what is inside.
+    """
+    long, short = max(g_siemens.shape), min(g_siemens.shape)
+    if long * short**3 > LARGE and not device_voltages:
+        to_columns, to_rows = merged_matrices(g_siemens, wires)
+        return voltage_volt @ to_columns, voltage_volt @ to_rows, None
+    solve = _across_columns if g_siemens.shape[1] > g_siemens.shape[0] else _down_rows
     column, row, across = [], [], []
-    for start in range(0, len(voltage_volt), batch):
-        source = voltage_volt[start : start + batch]
-        currents, drawn, bit_line = elimination.currents(source)
-        column.append(currents)
-        row.append(drawn)
-        if device_voltages:
-            across.append(elimination.ladders.device_voltage(source, bit_line))
+    for part in solve(g_siemens, voltage_volt, wires):
+        column.append(part[0])
+        row.append(part[1])
+        across.extend([part[2]] if device_voltages else [])
     return np.concatenate(column), np.concatenate(row), np.concatenate(across) if device_voltages else None
+
+
+def _down_rows(g: Float64Array, voltage: Float64Array, wires: Wires) -> Iterator[Part]:
+    elimination = RowElimination(g, wires)
+    for source in batches(voltage, g.size):
+        column, row, bit_line = elimination.currents(source)
+        yield column, row, elimination.ladders.device_voltage(source, bit_line)
+
+
+def _across_columns(g: Float64Array, voltage: Float64Array, wires: Wires) -> Iterator[Part]:
+    """Eliminate columns instead, those nearest the drivers last: the inputs are then what the lines end in."""
+    elimination = RowElimination(turn(g), wires.turned())
+    feed = turn(elimination.ladders.feed)
+    for source in batches(voltage, g.size):
+        grounded = np.zeros((len(source), g.shape[1]))
+        word_line = elimination.bit_lines(grounded, source[:, ::-1])
+        across = -turn(elimination.ladders.device_voltage(grounded, word_line))
+        column = np.einsum("ij,jni->nj", feed, word_line[::-1, :, ::-1])
+        yield column, np.einsum("ij,nij->ni", g, across), across

@@ -73,5 +73,5 @@ def _solve(
     if not len(v):
         return np.empty((0, g.shape[1])), v, np.empty((0, *g.shape))
     if wires.topology == "gated1t1r":
-        return solve_gated(g, v, wires)
+        return solve_gated(g, v, wires, device_voltages=device_voltages)
     return solve_passive(g, v, wires, device_voltages=device_voltages)

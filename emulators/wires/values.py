@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -11,7 +12,9 @@ import numpy.typing as npt
 from hil.errors import InvalidValueError
 from hil.types import Float64Array
 
-__all__ = ["Solution", "Topology", "Wires", "checked_conductance", "checked_voltage"]
+__all__ = ["Solution", "Topology", "Wires", "batches", "checked_conductance", "checked_voltage"]
+
+BATCH_BYTES = 64 << 20
 
 Topology: TypeAlias = Literal["passive2d", "gated1t1r"]
 
@@ -144,6 +147,13 @@ def checked_voltage(voltage_volt: npt.ArrayLike, rows: int) -> Float64Array:
         message = f"voltages must be finite, but vector {vector}, row {row} is {float(v[vector, row])!r}"
         raise InvalidValueError(message)
     return v
+
+
+def batches(voltage_volt: Float64Array, cells: int) -> Iterator[Float64Array]:
+    """Yield (n, rows) voltages in pieces whose device voltages fit a fixed memory, at least one vector each."""
+    size = max(1, BATCH_BYTES // (8 * cells))
+    for start in range(0, len(voltage_volt), size):
+        yield voltage_volt[start : start + size]
 
 
 def _floats(values: npt.ArrayLike, what: str) -> Float64Array:

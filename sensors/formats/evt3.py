@@ -17,7 +17,7 @@ from sensors.formats.writing import EventLimits, encoded, in_order, raw_header, 
 __all__ = ["FORMAT", "START", "write"]
 
 LIMITS = EventLimits("EVT3", Geometry(2048, 2048), first_us=1 << 34)
-START = (EARLIEST_US, -1, -1, 0, 0, -1, -1, 0)
+START = (EARLIEST_US, -1, -1, 0, 0, -1, -1, 0, 0)
 
 
 def _kernel() -> Kernel:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import DamagedFileError, FormatError, MissingDependencyError
+from hil.errors import DamagedFileError, FormatError, HilError, MissingDependencyError
 from hil.registry import refuse_unknown_options
 from hil.types import Geometry
 from sensors.formats import options as option
@@ -73,7 +73,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (FormatError, MissingDependencyError):
+    except HilError:
         raise
     except BROKEN as error:
         message = f"the file is broken: {' '.join(str(error).split())[:200]}"
@@ -115,6 +115,11 @@ class _Table:
     def place(self) -> int:
         """Byte offset of the times in the file, or 0 where they lie in pieces."""
         return int(self._columns["t"][0].id.get_offset() or 0)
+
+    @property
+    def chunk_events(self) -> int:
+        """Events that are stored, and so broken, together."""
+        return max((dataset.chunks or (STEP_EVENTS,))[0] for dataset, _ in self._columns.values())
 
     def read(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
         """Return a stretch of every column."""
@@ -186,22 +191,31 @@ def _stated(file: Any) -> Geometry | None:
 
 def _decode(path: Path, geometry: Geometry, sink: Sink) -> Steps:
     file_bytes = path.stat().st_size
-    done = 0
-    length: int | None = None
+    with _opened(path) as file:
+        table = _Table(file)
+        start = 0
+        while start < table.length:
+            stop = min(start + STEP_EVENTS, table.length)
+            _take(table, start, stop, geometry, sink)
+            start = stop
+            yield file_bytes * stop // table.length
+
+
+def _take(table: _Table, start: int, stop: int, geometry: Geometry, sink: Sink) -> None:
+    """Commit a stretch; in salvage, take a broken one chunk by chunk and account for those that cannot be read."""
     try:
-        with _opened(path) as file:
-            table = _Table(file)
-            length = table.length
-            for start in range(0, length, STEP_EVENTS):
-                stop = min(start + STEP_EVENTS, length)
-                commit(sink, table.read(start, stop), geometry, (table.place, 0), start)
-                done = stop
-                yield file_bytes * stop // length
-    except DamagedFileError as error:
+        columns = table.read(start, stop)
+    except BROKEN as error:
         if not sink.salvage:
             raise
-        events = None if length is None else length - done
-        sink.account.add(error.offset_bytes, 0, str(error), events=events)
+        step = table.chunk_events
+        if stop - start > step:
+            for first in range(start, stop, step):
+                _take(table, first, min(first + step, stop), geometry, sink)
+        else:
+            sink.account.add(table.place, 0, f"events {start} to {stop - 1}: {error}", events=stop - start)
+        return
+    commit(sink, columns, geometry, (table.place, 0), start)
 
 
 FORMAT = Hdf5()

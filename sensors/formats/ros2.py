@@ -1,8 +1,8 @@
 """ROS 2 bags in SQLite (.db3) with messages of events.
 
 After rosbag2's ``sqlite_storage``: tables ``topics`` and ``messages``, read in the order they were recorded. SQLite
-finds damage in its own pages; where a broken page ends and what it held nobody can say, so a salvaged file gives the
-messages before it and the account has no bytes.
+finds damage in its own pages; where a broken page ends and what it held nobody can say, so the account of a salvaged
+file has no bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sensors.formats.ros import BagFormat, Topic
 __all__ = ["FORMAT", "Ros2"]
 
 MAX_MESSAGE_BYTES = 1 << 28
+BROKEN = (sqlite3.Error, UnicodeError, OverflowError)  # SQLite's own messages may quote bytes that are no text
 
 
 class Ros2(BagFormat):
@@ -30,25 +31,49 @@ class Ros2(BagFormat):
     signature = b"SQLite format 3\0"
 
     def steps(self, path: Path, topic: Topic) -> Steps:
-        """Read message by message."""
-        missing = _missing_bytes(path)
-        if missing:
-            message = f"the database is cut short by {missing} bytes"
-            if not topic.sink.salvage:
-                raise DamagedFileError(message, offset_bytes=path.stat().st_size)
-            topic.sink.account.add(path.stat().st_size, 0, message, events=None)
+        """Read message by message; in salvage, step over those that SQLite cannot reach."""
+        _check_size(path, topic)
         try:
             with closing(_connect(path)) as database:
                 for number, name, message_type, serialisation in _topics(database):
                     topic.declare(number, name, message_type, cdr=serialisation == "cdr")
-                for position, (number, data) in enumerate(_messages(database)):
-                    topic.take(number, data, 0, 0)
-                    yield position
-        except sqlite3.Error as error:
-            damage = DamagedFileError(f"the database is broken: {error}", offset_bytes=0)
-            if not topic.sink.salvage:
-                raise damage from error
-            topic.sink.account.add(0, 0, f"the database is broken: {error}", events=None)
+                yield from _walk(database, topic)
+        except BROKEN as error:
+            _lose(topic, f"the database is broken: {error}", error)
+
+
+def _walk(database: sqlite3.Connection, topic: Topic) -> Steps:
+    """Hand messages to the topic in the order of their ids."""
+    last = database.execute("SELECT max(id) FROM messages").fetchone()[0]
+    last = last if isinstance(last, int) else 0
+    at, gap = 0, 1
+    while at <= last:
+        try:
+            for at, data, number in _messages(database, at):  # noqa: B020  (goes on behind the last one read)
+                topic.take(number, data, 0, 0)
+                gap = 1
+                yield at
+        except BROKEN as error:
+            _lose(topic, f"messages from number {at + 1} on are broken: {error}", error)
+            at, gap = at + gap, 2 * gap
+        else:
+            return
+
+
+def _lose(topic: Topic, message: str, error: Exception) -> None:
+    if not topic.sink.salvage:
+        raise DamagedFileError(message, offset_bytes=0) from error
+    topic.sink.account.add(0, 0, message, events=None)
+
+
+def _check_size(path: Path, topic: Topic) -> None:
+    missing = _missing_bytes(path)
+    if not missing:
+        return
+    message = f"the database is cut short by {missing} bytes"
+    if not topic.sink.salvage:
+        raise DamagedFileError(message, offset_bytes=path.stat().st_size)
+    topic.sink.account.add(path.stat().st_size, 0, message, events=None)
 
 
 def _missing_bytes(path: Path) -> int:
@@ -84,10 +109,11 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int)
 
 
-def _messages(database: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
-    for number, data in database.execute("SELECT topic_id, data FROM messages ORDER BY id"):
-        if isinstance(number, int) and isinstance(data, bytes):
-            yield number, data
+def _messages(database: sqlite3.Connection, after: int) -> Iterator[tuple[int, bytes, int]]:
+    query = "SELECT id, data, topic_id FROM messages WHERE id > ? ORDER BY id"
+    for at, data, number in database.execute(query, (after,)):
+        if isinstance(number, int) and isinstance(data, bytes) and isinstance(at, int):
+            yield at, data, number
 
 
 FORMAT = Ros2()

@@ -120,6 +120,17 @@ def test_clipping_is_counted():
     assert many["adc_clip_rate"] > 0.5
 
 
+def test_pulses_of_a_loop_are_counted():
+    network = dense_network(np.random.default_rng(7), [30, 20])
+    features = windows(np.random.default_rng(7), 2, 30)
+    counted = [
+        layers_of(f"crossbar:{target}", network, features).telemetry.counters["programming_pulses_total"]
+        for target in ("rram_wan2022", "rram_wan2022?programming=verify", "hfo2_gong2022")
+    ]
+    assert counted[0] == 0
+    assert min(counted[1:]) > 128 * 128
+
+
 def test_tiles_without_events_are_not_converted():
     network = dense_network(np.random.default_rng(8), [256, 10])
     features = np.zeros((1, 256), np.int8)

@@ -136,7 +136,7 @@ def test_power_is_voltage_times_solved_row_current():
     arrays = arrays_at(device, Wires(3.0, 3.0, 20.0, 10.0), n=24)
     volts = stream(1).integers(-5, 6, (4, 24)).astype(float)
     wanted = sum(solve(device.conductance(cells, t_s=1.0), volts, arrays.wires).power_watt for cells in arrays.cells)
-    np.testing.assert_allclose(arrays.operators(Moment(1.0))[0][0].power(volts), wanted, rtol=1e-9)
+    np.testing.assert_allclose(arrays.operators(Moment(1.0))[0][0].power(volts), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("option", ["wires=-1", "r_driver=nan", "topology=ring", "topology=gated1t1r&r_driver=5"])

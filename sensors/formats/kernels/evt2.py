@@ -17,7 +17,7 @@ from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import LATE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
 
-__all__ = ["decode", "decode_vectors", "encode"]
+__all__ = ["are_sound", "decode", "decode_vectors", "encode"]
 
 CD_OFF, CD_ON, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED = 0x0, 0x1, 0x8, 0xA, 0xE, 0xF
 HIGH_BITS = 28
@@ -89,7 +89,7 @@ def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array
                     high_us = ((state[3] << HIGH_BITS) | value) << 6
                     at += 1
             at, to = at + count, to + count
-        if not _sound(room.t[filled:to], room.x[filled:to], room.y[filled:to], latest, width, height):
+        if not are_sound(room.t[filled:to], room.x[filled:to], room.y[filled:to], latest, width, height):
             break
         if to > filled:
             latest = room.t[to - 1]
@@ -101,7 +101,7 @@ def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array
 
 
 @njit(cache=True, nogil=True)
-def _sound(t: Int64Array, x: UInt16Array, y: UInt16Array, latest_us: int, width: int, height: int) -> bool:
+def are_sound(t: Int64Array, x: UInt16Array, y: UInt16Array, latest_us: int, width: int, height: int) -> bool:
     """Say whether decoded events are in order and on the sensor."""
     widest = highest = np.uint16(0)
     for i in range(x.size):

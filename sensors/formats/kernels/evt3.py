@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
+from sensors.formats.kernels.evt2 import are_sound
 from sensors.formats.kernels.marks import mark
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
@@ -24,14 +25,16 @@ ADDR_Y, EM_ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, CONTINUED_4, 
 EXT_TRIGGER, OTHERS, CONTINUED_12 = 0xA, 0xE, 0xF
 HIGH_BITS = 12
 LONGEST_STEP = 1 << (HIGH_BITS - 3)
-STRIDE = 64  # words to look at closely before trying to sprint again
-MOST_PER_STEP = 33  # events that one step of the sprint can write, one that it does not keep included
+STRIDE = 256  # words to look at closely before trying to sprint again
+STRETCH = 2048  # words to check at once
+MOST_WORDS, MOST_EVENTS = 4, 36  # that one step of the sprint can take, and write: a pair of columns and a vector
+NEITHER = np.uint16(0xD000)  # bits of a word's type that neither a row nor a column has
 BIT_PLACES = np.zeros(32, np.uint8)
 BIT_PLACES[((np.uint64(0x077CB531) << np.arange(32, dtype=np.uint64)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)] = (
     range(32)
 )
 NONE, LOST = -1, -2  # not seen yet; no longer known, because a damaged word may have set it
-STATE = (np.iinfo(np.int64).min // 2, NONE, NONE, 0, 0, NONE, NONE, 0)
+STATE = (np.iinfo(np.int64).min // 2, NONE, NONE, 0, 0, NONE, NONE, 0, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -47,10 +50,11 @@ def decode(
 
     Limits are width, height and how late an event may be; state is the latest time, the time of the last time-high
     word, that word's own value, how often the counter started over, the low time, the row, the base column and its
-    polarity; -1 is none yet.
+    polarity, and where a sprint was last sound; -1 is none yet.
     """
     used, filled, stop = np.int64(0), np.int64(0), words.size
     if not room.offset.size:
+        state[8] = 0
         used, filled = _sprint(words, limits, state, room)
         if used == words.size:
             return used, filled, 0, SOUND
@@ -61,82 +65,96 @@ def decode(
 
 @njit(cache=True, nogil=True)
 def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array, room: Columns) -> tuple[int, int]:
-    """Decode the usual words with as few branches as they allow; stop before anything else."""
+    """Decode stretches of the usual words with as few branches as they allow; stop before one that is not sound.
+
+    A row and a column word go the same way: an event is written either way, and kept if it was a column. They are taken
+    in pairs, because most words are of the two.
+    """
     t, x, y, p = room.t, room.x, room.y, room.p
     width, height = np.uint16(min(limits[0], 0x800)), np.uint16(min(limits[1], 0x800))
-    latest, high_us, raw_high, low_us, base_x = state[0], state[1], state[2], state[4], state[6]
-    if high_us < 0 or state[5] < 0 or t.size < MOST_PER_STEP or words.size < 3:
+    high_us, raw_high, low_us, base_x = state[1], state[2], state[4], state[6]
+    if high_us < 0 or state[5] < 0 or words.size < MOST_WORDS:
         return 0, 0
     row, base_p = np.uint16(state[5]), np.uint16(state[7])
     now_us = high_us | low_us
-    in_order = now_us >= latest
     used, filled, one = np.uint64(0), np.uint64(0), np.uint64(1)
-    stop, full = np.uint64(words.size - 2), np.uint64(t.size - MOST_PER_STEP)
-    while used < stop and filled <= full:
-        word = words[used]
-        kind = word >> np.uint16(12)
-        if kind <= ADDR_X:
-            # a row or a column: write an event either way, and keep it if it was a column
-            value = word & np.uint16(0x7FF)
-            is_event = kind == ADDR_X
-            if value >= (width if is_event else height) or kind == EM_ADDR_Y or not in_order:
-                break
-            t[filled], x[filled], y[filled], p[filled] = now_us, value, row, (word >> np.uint16(11)) & np.uint16(1)
-            filled += np.uint64(is_event)
-            row = row if is_event else value
-        elif kind == VECT_12:
-            second, third = words[used + one], words[used + one + one]
-            whole = (second >> np.uint16(12) == VECT_12) & (third >> np.uint16(12) == VECT_8)
-            if not whole or not in_order or base_x < 0:
-                break
-            mask = np.uint64(word & np.uint16(0xFFF)) | np.uint64(second & np.uint16(0xFFF)) << np.uint64(12)
-            mask |= np.uint64(third & np.uint16(0xFF)) << np.uint64(24)
-            if mask and base_x + _highest(mask) >= width:
-                break
-            while mask:
-                lowest = mask & (~mask + one)
-                t[filled], x[filled], y[filled], p[filled] = now_us, base_x + _place(lowest), row, base_p
-                filled += one
-                mask ^= lowest
-            base_x += 32
-            used += one + one
-        elif kind == VECT_BASE_X:
-            base_x, base_p = np.int64(word & np.uint16(0x7FF)), (word >> np.uint16(11)) & np.uint16(1)
-        elif kind == TIME_LOW or kind == TIME_HIGH:  # noqa: PLR1714, SIM109  (a tuple would be slower)
-            value_us = np.int64(word & np.uint16(0xFFF))
-            if kind == TIME_HIGH and value_us < raw_high:
-                break
-            if filled:
-                latest = max(latest, t[filled - one])
-            if kind == TIME_LOW:
-                low_us = value_us
-            elif value_us != raw_high:
-                raw_high, low_us = value_us, np.int64(0)
-                high_us = ((state[3] << HIGH_BITS) | raw_high) << 12
-            now_us = high_us | low_us
-            in_order = now_us >= latest
-        else:
+    usual = True
+    while usual:
+        first = filled
+        until = used + np.uint64(_budget(words.size, used, t.size, filled))
+        if until == used:
             break
-        used += one
-    if filled:
-        latest = max(latest, t[filled - one])
-    state[0], state[1], state[2], state[4] = latest, high_us, raw_high, low_us
-    state[5], state[6], state[7] = np.int64(row), base_x, np.int64(base_p)
+        while used < until:
+            word = words[used]
+            if word & NEITHER == 0:
+                is_event = np.uint64(word >> np.uint16(13))
+                value = word & np.uint16(0x7FF)
+                t[filled], x[filled], y[filled], p[filled] = now_us, value, row, (word >> np.uint16(11)) & np.uint16(1)
+                filled += is_event
+                row = row if is_event else value
+                used += one
+                word = words[used]
+                if word & NEITHER == 0:
+                    is_event = np.uint64(word >> np.uint16(13))
+                    value = word & np.uint16(0x7FF)
+                    t[filled], x[filled], y[filled] = now_us, value, row
+                    p[filled] = (word >> np.uint16(11)) & np.uint16(1)
+                    filled += is_event
+                    row = row if is_event else value
+                    used += one
+                continue
+            kind = word >> np.uint16(12)
+            if kind == VECT_12:
+                second, third = words[used + one], words[used + one + one]
+                whole = (second >> np.uint16(12) == VECT_12) & (third >> np.uint16(12) == VECT_8)
+                if not whole or not 0 <= base_x < 0x8000:
+                    usual = False
+                    break
+                mask = np.uint64(word & np.uint16(0xFFF)) | np.uint64(second & np.uint16(0xFFF)) << np.uint64(12)
+                mask |= np.uint64(third & np.uint16(0xFF)) << np.uint64(24)
+                while mask:
+                    lowest = mask & (~mask + one)
+                    t[filled], x[filled], y[filled], p[filled] = now_us, base_x + _place(lowest), row, base_p
+                    filled += one
+                    mask ^= lowest
+                base_x += 32
+                used += one + one
+                until = min(until, used + one + np.uint64(_budget(words.size, used + one, t.size, filled)))
+            elif kind == VECT_BASE_X:
+                base_x, base_p = np.int64(word & np.uint16(0x7FF)), (word >> np.uint16(11)) & np.uint16(1)
+            elif kind == TIME_LOW:
+                low_us = np.int64(word & np.uint16(0xFFF))
+                now_us = high_us | low_us
+            elif kind == TIME_HIGH and np.int64(word & np.uint16(0xFFF)) >= raw_high:
+                if np.int64(word & np.uint16(0xFFF)) != raw_high:
+                    raw_high, low_us = np.int64(word & np.uint16(0xFFF)), np.int64(0)
+                    high_us = ((state[3] << HIGH_BITS) | raw_high) << 12
+                    now_us = high_us
+            else:
+                usual = False
+                break
+            used += one
+        if not are_sound(t[first:filled], x[first:filled], y[first:filled], state[0], width, height):
+            return np.int64(state[8]), np.int64(first)
+        if filled > first:
+            state[0] = t[filled - one]
+        state[1], state[2], state[4], state[5] = high_us, raw_high, low_us, np.int64(row)
+        state[6], state[7], state[8] = base_x, np.int64(base_p), np.int64(used)
     return np.int64(used), np.int64(filled)
+
+
+@njit(cache=True, nogil=True)
+def _budget(n_words: int, used: int, capacity: int, filled: int) -> int:
+    """Return how many words may be taken unseen, as each may write an event and the last a vector of them."""
+    words_left = np.int64(n_words) - np.int64(used) - (MOST_WORDS - 1)
+    room_left = np.int64(capacity) - np.int64(filled) - MOST_EVENTS
+    return max(min(words_left, room_left, STRETCH), 0)
 
 
 @njit(cache=True, nogil=True)
 def _place(power: int) -> int:
     """Return which of 32 bits is set, by a de Bruijn sequence (Leiserson, Prokop and Randall, MIT, 1998)."""
     return np.int64(BIT_PLACES[((power * np.uint64(0x077CB531)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)])
-
-
-@njit(cache=True, nogil=True)
-def _highest(mask: int) -> int:
-    """Return the place of the highest of 32 bits that is set; one must be."""
-    for shift in (1, 2, 4, 8, 16):
-        mask |= mask >> np.uint64(shift)
-    return _place(mask ^ (mask >> np.uint64(1)))
 
 
 @njit(cache=True, nogil=True)

@@ -117,6 +117,28 @@ def sonos(g, t, n, rng):
     return np.maximum(held + noise * rng.standard_normal(n), 0) / 100.0
 
 
+def gong(g, t, n, rng):
+    """Gong, Rasch et al., IEDM 2022: soft-bounds pulses until a read lies within 4 uS, at most 50."""
+    wanted, slack = (g - 50.0) / 40.0, 4.0 / 40.0
+    step = 0.4622 * np.exp(0.7125 * rng.standard_normal(n))
+    upper = np.maximum(np.abs(1 + 0.4295 * rng.standard_normal(n)), 1e-3)
+    lower = np.minimum(-np.abs(-1 + 0.5990 * rng.standard_normal(n)), -1e-3)
+    hidden = np.clip(rng.uniform(-1, 1, n), lower, upper)
+    shown = hidden.copy()
+    for _ in range(50):
+        for sign, bound in ((1, upper), (-1, lower)):
+            move = (np.abs(shown - wanted) > slack) & ((wanted > shown) if sign > 0 else (wanted < shown))
+            jump = sign * step * (1 - hidden / bound) * (1 + 0.2174 * rng.standard_normal(n))
+            if sign > 0:
+                moved, changed = np.clip(hidden + jump, lower, upper), move
+            else:
+                move &= ~changed
+                moved = np.clip(hidden + jump, lower, upper)
+            hidden = np.where(move, moved, hidden)
+            shown = np.where(move, hidden + 0.5841 * 0.4622 * rng.standard_normal(n), shown)
+    return np.maximum(50.0 + 40.0 * shown, 0)
+
+
 PUBLISHED = {
     "pcm_nandakumar2019": (nandakumar, 0.25, 25.0),
     "pcm_joshi2020": (joshi, 0.25, 25.0),

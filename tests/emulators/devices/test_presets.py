@@ -79,6 +79,16 @@ def test_conductances_outside_the_published_range_are_refused(name, bad):
         device.program(target, rng=stream(0))
 
 
+def test_what_is_no_number_or_has_another_shape_is_refused():
+    device = load("presets", "rram_wan2022")
+    with pytest.raises(InvalidValueError, match="array of numbers"):
+        device.program([["a lot", 1.0]], rng=stream(0))
+    cells = device.program(np.full((2, 2), device.on_siemens), rng=stream(0))
+    for reads in (np.zeros(3, int), -1):
+        with pytest.raises(InvalidValueError, match="reads must be"):
+            device.read(cells, t_s=0.0, rng=stream(0), reads=reads)
+
+
 @pytest.mark.parametrize("t_s", [-1.0, np.nan, np.inf])
 def test_impossible_times_are_refused(t_s):
     device = load("presets", "rram_wan2022")

@@ -63,7 +63,7 @@ def test_gradient_when_batched_in_pieces_then_is_the_same(monkeypatch):
     rng = np.random.default_rng(0)
     g, v, by = rng.uniform(1e-5, 1e-3, (7, 5)), rng.normal(size=(9, 7)), rng.normal(size=(9, 5))
     whole = gradient(g, v, by, Wires(1.0, 1.0))
-    monkeypatch.setattr("emulators.wires.adjoint.BATCH_BYTES", 8 * 35 * 4)
+    monkeypatch.setattr("emulators.wires.values.BATCH_BYTES", 8 * 35 * 4)
     pieces = gradient(g, v, by, Wires(1.0, 1.0))
     np.testing.assert_allclose(pieces.conductance, whole.conductance, rtol=1e-12)
     np.testing.assert_allclose(pieces.voltage, whole.voltage, rtol=1e-12)

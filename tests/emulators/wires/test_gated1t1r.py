@@ -65,3 +65,14 @@ def test_gated_columns_when_a_batch_mixes_vectors_then_each_is_solved_alone():
     alone = np.concatenate([column_currents(g, row[None], given_wires) for row in v])
     assert np.array_equal(together, alone)
     assert not together[-1].any()
+
+
+def test_gated_solve_when_batched_in_pieces_then_is_the_same(monkeypatch):
+    g = np.random.default_rng(0).uniform(1e-6, 1e-4, (9, 8))
+    v, given_wires = gated_inputs(9, 3, common=False), Wires(0.0, 3.0, 0.0, 7.0, "gated1t1r")
+    whole = solve(g, v, given_wires, device_voltages=True)
+    monkeypatch.setattr("emulators.wires.values.BATCH_BYTES", 0)
+    pieces = solve(g, v, given_wires, device_voltages=True)
+    assert np.array_equal(pieces.row_current_ampere, whole.row_current_ampere)
+    assert np.array_equal(pieces.device_voltage_volt, whole.device_voltage_volt)
+    assert solve(g, v, given_wires).device_voltage_volt is None

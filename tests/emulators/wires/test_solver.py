@@ -167,10 +167,31 @@ def test_solve_when_the_array_is_too_large_to_keep_its_matrices_then_answers_the
     given_wires = Wires(2.0, 3.0, 40.0, 5.0)
     kept = solve(g, v, given_wires, device_voltages=True)
     monkeypatch.setattr("emulators.wires.elimination.KEPT_BYTES", 0)
-    monkeypatch.setattr("emulators.wires.passive2d.BATCH_BYTES", 0)
+    monkeypatch.setattr("emulators.wires.values.BATCH_BYTES", 0)
     again = solve(g, v, given_wires, device_voltages=True)
     np.testing.assert_allclose(kept.row_current_ampere, again.row_current_ampere, rtol=1e-12)
     np.testing.assert_allclose(kept.device_voltage_volt, again.device_voltage_volt, rtol=1e-12)
+
+
+@given(g=conductances(), seed=st.integers(0, 99), given_wires=wires())
+def test_solve_when_the_array_is_merged_instead_of_eliminated_then_answers_the_same(g, seed, given_wires):
+    v = voltages(2, len(g), seed)
+    eliminated = solve(g, v, given_wires)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("emulators.wires.passive2d.LARGE", 0)
+        merged = solve(g, v, given_wires)
+    scale = 1e-11 * np.abs(v).max() * g.max()
+    for name in ("column_current_ampere", "row_current_ampere"):
+        np.testing.assert_allclose(getattr(merged, name), getattr(eliminated, name), rtol=1e-9, atol=scale)
+
+
+def test_solve_when_the_array_is_large_then_conserves_charge():
+    rng = np.random.default_rng(0)
+    g, v = rng.uniform(1e-6, 1e-4, (150, 140)), rng.uniform(-0.2, 0.2, (3, 150))
+    solution = solve(g, v, Wires(2.0, 2.0, 50.0, 20.0))
+    flow = np.abs(solution.row_current_ampere).sum(axis=1)
+    kirchhoff = solution.row_current_ampere.sum(axis=1) - solution.column_current_ampere.sum(axis=1)
+    assert (np.abs(kirchhoff) <= 1e-10 * flow).all()
 
 
 @pytest.mark.parametrize(

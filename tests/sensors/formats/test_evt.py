@@ -235,3 +235,10 @@ def test_late_evt3_start_is_written_and_read(tmp_path: Path) -> None:
     batch = events(100, start_us=913_716_224)
     evt3.write(tmp_path / "late.raw", [batch], SIZE)
     assert_same(sensors.read(tmp_path / "late.raw"), batch)
+
+
+def test_evt3_base_column_that_runs_far_off_the_sensor_never_comes_back_on_it(tmp_path: Path) -> None:
+    empty = [0x4000, 0x4000, 0x5000] * 2100  # 2100 times 32 columns is beyond 16 bits
+    path = evt3_file(tmp_path, [0x8001, 0x0001, 0x3000, *empty, 0x4001, 0x4000, 0x5000, *[0x2001] * 10])
+    with pytest.raises(DamagedFileError, match="outside"):
+        sensors.read(path)

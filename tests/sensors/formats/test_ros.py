@@ -149,3 +149,21 @@ def test_mcap_chunk_with_a_wrong_checksum_is_damage(tmp_path: Path) -> None:
     with_chunk(path, "", checksum_off_by=1)
     with pytest.raises(DamagedFileError, match="checksum"):
         sensors.read(path)
+
+
+def test_ros2_database_with_a_broken_page_gives_messages_before_and_behind_it(tmp_path: Path) -> None:
+    batch = events(60_000)
+    path = tmp_path / "a.db3"
+    ros_bags.write_ros2(path, [ros_bags.mono_payload(part) for part in parts(batch, 500)], SIZE, encoding="mono")
+    blob = bytearray(path.read_bytes())
+    page = 4096
+    leaves = [at for at in range(page, len(blob), page) if blob[at] == 0x0D]
+    blob[leaves[len(leaves) // 2]] = 0x99  # a table leaf of no known kind
+    path.write_bytes(blob)
+    with pytest.raises(DamagedFileError):
+        sensors.read(path)
+    recording = sensors.open(path, salvage=True)
+    read = EventBatch.concatenate(list(recording))
+    assert 0 < len(read) < len(batch)
+    assert int(read.t[-1]) > int(batch.t[-1]) * 0.8
+    assert recording.lost is not None

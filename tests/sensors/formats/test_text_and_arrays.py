@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import sensors
 from hil.errors import DamagedFileError, FormatError, InputError, MissingDependencyError
-from hil.types import Geometry
+from hil.types import EventBatch, Geometry
 from sensors.formats import npz, text
 from tests.sensors.formats import builders
 from tests.sensors.formats.samples import SIZE, assert_same, events
@@ -183,6 +183,24 @@ def test_hdf5_of_dsec_adds_its_offset_and_assumes_its_sensor(tmp_path: Path) -> 
     assert_same(recording.read(), batch)  # type: ignore[attr-defined]
     assert recording.geometry == Geometry(640, 480)
     assert "DSEC" in recording.assumed  # type: ignore[attr-defined]
+
+
+def test_hdf5_with_a_broken_chunk_loses_only_its_events(tmp_path: Path) -> None:
+    batch = events(1000)
+    path = tmp_path / "a.h5"
+    builders.hdf5_prophesee(path, batch, SIZE)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path) as file:
+        chunk = file["CD/events"].id.get_chunk_info(1)
+    blob = bytearray(path.read_bytes())
+    blob[chunk.byte_offset + 2 : chunk.byte_offset + 40] = b"\xff" * 38
+    path.write_bytes(blob)
+    with pytest.raises(DamagedFileError):
+        sensors.read(path)
+    recording = sensors.open(path, salvage=True)
+    assert_same(EventBatch.concatenate(list(recording)), EventBatch.concatenate([batch[:256], batch[512:]]))
+    assert recording.lost is not None
+    assert recording.lost.events == 256
 
 
 def test_hdf5_without_all_its_chunks_is_damaged(tmp_path: Path) -> None:
