@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.errors import ConfigError
-from hil.network import INT8_MAX, FeatureSpec
+from hil.network import FeatureSpec
 from hil.types import EventBatch, Float64Array, Geometry, Int8Array, Int32Array, Int64Array
 from sensors.features import FeatureEncoder
 from sensors.windows import Window
@@ -91,34 +90,56 @@ class EventTable:
         """Return the recordings varied; events that leave the sensor are gone."""
         from experiments.kernels import vary
 
-        amounts = _amounts(how, self.count, rng)
-        room = tuple(np.empty(len(self.t), np.int32) for _ in range(4))
-        key = np.uint64(rng.integers(2**63))
-        limits = (self.geometry.width, self.geometry.height)
-        field = _displacement(how, self.count, self.geometry, rng)
-        kept = vary(self.recording, (self.t, self.x, self.y), amounts, field, limits, key, room)
-        index, t, x, y = (column[:kept] for column in room)
-        moved = replace(self, recording=self.recording[index], t=t, x=x, y=y, p=self.p[index])
-        return moved._with_noise(how, rng)
+        drawn = _Drawn.of(self, how, rng)
+        room = tuple(np.empty(len(self.t) + len(drawn.strays), np.int32) for _ in range(5))
+        kept = vary(self.recording, (self.t, self.x, self.y, self.p), drawn.amounts, drawn.limits, drawn.key, room)
+        recording, t, x, y, p = (column[:kept] for column in room)
+        return replace(self, recording=recording, t=t, x=x, y=y, p=p)
 
-    def _with_noise(self, how: Augmentation, rng: np.random.Generator) -> EventTable:
-        if not how.noise:
-            return self
-        sizes = np.bincount(self.recording, minlength=self.count)
-        extra = np.repeat(np.arange(self.count), (rng.uniform(0, how.noise, self.count) * sizes).astype(int))
-        last_us = np.zeros(self.count, np.int32)
-        np.maximum.at(last_us, self.recording, self.t)
-        added: dict[str, Int64Array] = {
-            "recording": extra,
-            "t": (rng.random(len(extra)) * last_us[extra]).astype(np.int64),
-            "x": rng.integers(self.geometry.width, size=len(extra)),
-            "y": rng.integers(self.geometry.height, size=len(extra)),
-            "p": rng.integers(2, size=len(extra)),
-        }
-        return replace(self, **{name: self._extended(name, more) for name, more in added.items()})
+    def varied_features(self, how: Augmentation, spec: FeatureSpec, *, rng: np.random.Generator) -> Int8Array:
+        """Return (count, d_in) features of ``varied``, in one pass over the events where whole pixels make a cell."""
+        if not _whole_pixels(self.geometry, spec):
+            return encode_table(self.varied(how, rng=rng), spec)
+        from experiments.kernels import vary_and_count
 
-    def _extended(self, name: str, more: Int64Array) -> Any:
-        return np.concatenate([getattr(self, name), more.astype(np.int32)])
+        drawn = _Drawn.of(self, how, rng)
+        counts = np.zeros((self.count, spec.d_in), np.int8)
+        events = (self.t, self.x, self.y, self.p)
+        cells = _cells(self.geometry, spec)
+        vary_and_count(self.recording, events, drawn.amounts, drawn.limits, drawn.key, cells, counts)
+        return counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """What is decided for a table before its events are looked at, as ``experiments.kernels.vary`` asks for it."""
+
+    amounts: tuple[Float64Array, npt.NDArray[np.float32], Int32Array, Int32Array]
+    limits: tuple[int, int]
+    key: np.uint64
+
+    @property
+    def strays(self) -> Int32Array:
+        return self.amounts[2]
+
+    @classmethod
+    def of(cls, table: EventTable, how: Augmentation, rng: np.random.Generator) -> _Drawn:
+        linear = _amounts(how, table.count, rng)
+        field = _displacement(how, table.count, table.geometry, rng)
+        strays, last_us = _strays(table, how, rng)
+        limits = (table.geometry.width, table.geometry.height)
+        return cls((linear, field, strays, last_us), limits, np.uint64(rng.integers(2**63)))
+
+
+def _strays(table: EventTable, how: Augmentation, rng: np.random.Generator) -> tuple[Int32Array, Int32Array]:
+    """Return the recording of every event from nowhere, and how late it can be in each recording."""
+    last_us = np.zeros(table.count, np.int32)
+    if not how.noise:
+        return np.empty(0, np.int32), last_us
+    np.maximum.at(last_us, table.recording, table.t)
+    sizes = np.bincount(table.recording, minlength=table.count)
+    extra = (rng.uniform(0, how.noise, table.count) * sizes).astype(np.int64)
+    return np.repeat(np.arange(table.count, dtype=np.int32), extra), last_us
 
 
 def _amounts(how: Augmentation, count: int, rng: np.random.Generator) -> Float64Array:
@@ -175,11 +196,16 @@ def _whole_pixels(size: Geometry, spec: FeatureSpec) -> bool:
 def _counted(table: EventTable, spec: FeatureSpec) -> Int8Array:
     from experiments.kernels import count
 
-    counts = np.zeros((table.count, spec.d_in), np.int64)
-    events = (table.recording, table.t, table.x, table.y, table.p)
-    size = (table.geometry.height, table.geometry.width)
-    count(events, spec.window_us, (spec.time_bins, spec.height, spec.width), size, counts)
-    return np.minimum(counts, INT8_MAX).astype(np.int8)
+    counts = np.zeros((table.count, spec.d_in), np.int8)
+    count((table.recording, table.t, table.x, table.y, table.p), _cells(table.geometry, spec), counts)
+    return counts
+
+
+def _cells(size: Geometry, spec: FeatureSpec) -> tuple[int, int, Int64Array, Int64Array, int]:
+    """Return which cell each column and row belongs to, as ``experiments.kernels.count`` asks for it."""
+    across = np.arange(size.width) * spec.width // size.width
+    down = np.arange(size.height) * spec.height // size.height * spec.width
+    return spec.window_us, spec.time_bins, across, down, spec.width * spec.height
 
 
 def _windows(table: EventTable, spec: FeatureSpec) -> Iterator[Window]:

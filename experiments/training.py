@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.augmentation import EventTable, encode_table
+from experiments.augmentation import EventTable
 from experiments.datasets import LabelledRecordings, class_indices, features_of, load_dataset
 from experiments.hardware import substrate_of
 from experiments.scenes import emulate
@@ -97,7 +98,7 @@ class _Source:
 
         spec, how = self.config.features, self.config.augmentation
         rng = stream(self.config.seed, "augmentation", index)
-        features = [encode_table(table.varied(how, rng=rng), spec) for table in self.tables]
+        features = [table.varied_features(how, spec, rng=rng) for table in self.tables]
         return Labelled(np.concatenate(features), self.labels)
 
 
@@ -111,14 +112,15 @@ def train(config: TrainingConfig, run: Run | None = None) -> Trained:
     Raises:
         MissingDependencyError: The packages of the extra ``train`` are not installed.
     """
-    try:
-        from quant.freezing import freeze
-        from quant.training import reproducible
-    except ImportError as error:
-        raise MissingDependencyError.of("torch", extra="train", purpose="training") from error
+    for package in ("torch", "brevitas"):
+        if find_spec(package) is None:
+            raise MissingDependencyError.of(package, extra="train", purpose="training")
     run = run or Run()
     captions = _captions(config)
-    material = _gather(config, run.on_data)
+    material = _gather(config, run.on_data)  # before torch, so that data that cannot be used fails at once
+    from quant.freezing import freeze
+    from quant.training import reproducible
+
     with reproducible(config.threads):
         encoder, history, teacher_history = _learn(config, run, captions, material)
     network = freeze(
@@ -167,7 +169,7 @@ def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
     learned: list[LabelledRecordings] = []
     count, kept, validation, emulated_kept = 0, None, None, None
     if data.recordings:
-        recordings = load_dataset(Path(data.recordings), on_progress=on_progress)
+        recordings = _recordings(Path(data.recordings), on_progress)
         count = len(recordings)
         indices, held = held_out_split(count, data.held_out, seed=data.held_out_seed)
         kept = recordings.part(held) if data.held_out else None
@@ -181,6 +183,15 @@ def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
     if not learned:
         raise ConfigError("there must be recordings or emulated samples to learn from, but there are none")
     return _Material(tuple(learned), count, kept, validation, emulated_kept)
+
+
+def _recordings(path: Path, on_progress: OnProgress) -> LabelledRecordings:
+    if not path.exists():
+        raise ConfigError(
+            f"recordings to learn from must be at {path}, but nothing is there; "
+            "say where yours are with --dataset (a folder or zip of them, with their labels)"
+        )
+    return load_dataset(path, on_progress=on_progress)
 
 
 def _learn(

@@ -163,7 +163,13 @@ def _config_path(path: str | Path) -> Path:
     return shipped if "/" not in str(path) and shipped.is_file() else Path(path)
 
 
-def recompute_captions(config: TrainingConfig, model: str) -> None:
-    """Write the vectors of a configuration's captions anew, from a local or named sentence-transformers model."""
-    vectors = Path(config.captions.vectors)
-    caption_files.save(caption_files.compute(config.captions.texts, model=model), vectors)
+def recompute_captions(config: TrainingConfig, model: str, path: Path) -> TrainingConfig:
+    """Return the configuration with its captions' vectors computed anew and written to ``path``.
+
+    Args:
+        config: Whose captions; the file it names stays as it is.
+        model: A local or named sentence-transformers model.
+        path: Where to write them.
+    """
+    caption_files.save(caption_files.compute(config.captions.texts, model=model), path)
+    return replace(config, captions=replace(config.captions, vectors=str(path)))

@@ -27,7 +27,9 @@ __all__ = ["train_command"]
 @click.option("--checkpoints", type=click.Path(path_type=Path), help="Keep the state here after every epoch; go on.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with the curves of the training.")
 @click.option("--card", type=click.Path(path_type=Path), help="Write a model card, scored on every preset.")
-@click.option("--text-model", help="Recompute the captions with this local or named sentence-transformers model.")
+@click.option(
+    "--text-model", help="Recompute the captions with this local or named sentence-transformers model, beside OUT."
+)
 def train_command(
     config: str,
     dataset: Path | None,
@@ -50,10 +52,10 @@ def train_command(
     for path in filter(None, (out, *pages.values())):
         _make_ready(path)
     if text_model:
-        recompute_captions(settings, text_model)
+        settings = recompute_captions(settings, text_model, out.with_name(f"{out.name.split('.')[0]}.captions.npz"))
     with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
         trained = train(settings, Run(checkpoints, on_data, on_epoch))
-    out.write_bytes(weight_format.encode(trained.network))
+    _replace(out, weight_format.encode(trained.network))
     if pages["report"]:
         pages["report"].write_text(page(settings, trained), encoding="utf-8")
     if pages["card"]:
@@ -74,6 +76,13 @@ def _make_ready(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise InvalidValueError(f"{path} must be a file in a folder that can be written to, but is not")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that a run that is stopped leaves the old one or none."""
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_bytes(content)
+    beside.replace(path)
 
 
 def _document(trained: Trained, out: Path) -> dict[str, Any]:

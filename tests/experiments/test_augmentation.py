@@ -54,12 +54,30 @@ def test_varied_when_seed_is_the_same_then_events_are_the_same() -> None:
     assert len(one.t) != len(other.t) or (one.x != other.x).any()
 
 
+@given(st.integers(0, 1000), st.sampled_from([SPEC, UNEVEN, CROP]))
+def test_varied_features_when_counted_in_one_pass_then_they_are_those_of_the_varied_table(
+    seed: int, spec: FeatureSpec
+) -> None:
+    table = EventTable.of(recordings(seed), SIZE)
+    how = Augmentation(2.0, 10.0, 0.1, 0.1, 0.5, 0.3, 5000.0, 0.02, 0.1)
+    expected = encode_table(table.varied(how, rng=stream(seed, "one pass")), spec)
+    np.testing.assert_array_equal(table.varied_features(how, spec, rng=stream(seed, "one pass")), expected)
+
+
+def test_counts_when_a_cell_overflows_then_they_stay_at_the_largest_int8() -> None:
+    many = EventBatch(np.arange(200), *(np.full(200, 7, np.uint16) for _ in range(2)), np.ones(200, np.bool_))
+    table = EventTable.of([many], SIZE)
+    features = table.varied_features(Augmentation(), SPEC, rng=stream(0, "full"))
+    assert features.max() == 127
+    np.testing.assert_array_equal(features[0], encode_window(many, SIZE, SPEC))
+
+
 def test_varied_when_only_shifted_then_every_event_of_a_recording_moves_as_one() -> None:
     table = EventTable.of(recordings(2), SIZE)
     moved = table.varied(Augmentation(shift_px=3.0), rng=stream(0, "shift"))
     np.testing.assert_array_equal(total(moved), total(table))  # nothing can leave: events keep 4 pixels from the edge
     for k in range(table.count):
-        step = (moved.x - table.x)[table.recording == k]
+        step = (moved.x - table.x)[table.recording == k]  # none is lost, so all are in order
         assert step.max() - step.min() <= 1  # an event is somewhere in its pixel
         assert np.abs(step).max() <= 3
 

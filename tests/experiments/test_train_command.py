@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,13 @@ teacher_weight = 1.0
 [[recipe.layers]]
 channels = 16
 """
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in an empty folder, and leave nothing there that nobody asked for."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
 
 
 @pytest.fixture
@@ -146,6 +155,7 @@ def test_train_when_there_is_nothing_to_learn_from_then_one_line_and_exit_two(
     assert code == 2
     assert err.count("\n") == 1
     assert "nothing" in err or "none" in err
+    assert list(Path().iterdir()) == []
 
 
 def test_train_when_output_cannot_be_written_then_nothing_is_trained(
@@ -165,12 +175,37 @@ def test_train_when_training_fails_then_no_empty_network_is_left(
     assert not (tmp_path / "new.safetensors").exists()
 
 
-def test_train_when_dataset_is_missing_then_one_line_and_exit_two(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_train_when_dataset_is_missing_then_one_line_says_what_to_do_before_torch_is_loaded(
+    config: Path, tmp_path: Path
 ) -> None:
-    code, _, err = call(capsys, "train", config, "--dataset", tmp_path / "nowhere.zip")
-    assert code == 2
-    assert err.count("\n") == 1
+    script = (
+        "import sys; from hil.cli.main import _run; "
+        f"code = _run(['train', {str(config)!r}, '--dataset', 'nowhere.zip']); "
+        "sys.exit(70 if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "nowhere.zip" in done.stderr
+    assert "--dataset" in done.stderr
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_train_when_captions_are_recomputed_then_they_lie_beside_the_network_and_the_old_ones_are_untouched(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hil.network import CaptionSet
+
+    turned = CaptionSet(("left", "right"), np.eye(2, 8, k=3, dtype=np.float32), "other", "")
+    monkeypatch.setattr("quant.captions.compute", lambda *_, **__: turned)
+    before = (tmp_path / "captions.npz").read_bytes()
+    data, out = two_classes(tmp_path / "bars"), tmp_path / "new" / "a.safetensors"
+    code, _, _ = call(capsys, "train", config, "--dataset", data, "--out", out, "--text-model", "any")
+    assert code == 0
+    assert (tmp_path / "captions.npz").read_bytes() == before
+    assert sorted(path.name for path in out.parent.iterdir()) == ["a.captions.npz", "a.safetensors"]
+    captions = load_network(out).captions
+    assert captions is not None
+    np.testing.assert_array_equal(captions.vectors, turned.vectors)
 
 
 def test_shipped_configs_when_loaded_then_their_captions_are_there() -> None:
