@@ -67,15 +67,21 @@ OnEpoch = Callable[[Epoch, "Training"], None]
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Make torch compute the same bits every time: deterministic algorithms, a fixed number of threads."""
+    """Make torch compute the same bits every time: deterministic algorithms, a fixed number of threads.
+
+    Memory is not filled before it is written: that finds kernels that read too early, and costs a tenth of the time.
+    """
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filling
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
