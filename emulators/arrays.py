@@ -14,8 +14,10 @@ from emulators.devices.device import Cells, Device
 from emulators.devices.read_noise import White
 from emulators.operators import Change, GatedOperator, LinearOperator, Operator, SolvedChange, on_grid
 from emulators.tiles import Tiling
-from emulators.wires import Wires, solve, transfer_matrix
+from emulators.wires import Wires
+from emulators.wires.many import port_matrices
 from hil.network import TernaryLayer
+from hil.progress import OnProgress, ignore_progress
 from hil.rng import stream
 from hil.types import BoolArray, Float64Array, Int64Array
 
@@ -103,7 +105,6 @@ class LayerArrays:
         horizon_s: Memory of read noise shorter than this counts as none.
         solved_at_s: When wires are first solved, seconds since programming.
         resolve_change: Relative change of the mean conductance after which wires are solved again.
-        powered: Whether what the drivers deliver is solved too, which takes four times as long.
         cells: Per plane, the (strips * lines, columns) cells, padding included.
         anchors: When conductances are computed.
         written_reads: Per plane, reads of the array when each cell was last written: a number or an array.
@@ -118,7 +119,6 @@ class LayerArrays:
     horizon_s: float
     solved_at_s: float
     resolve_change: float
-    powered: bool
     cells: list[Cells]
     anchors: Anchors = field(default_factory=Anchors)
     written_reads: list[Int64Array | int] = field(default_factory=list, init=False)
@@ -195,17 +195,28 @@ class LayerArrays:
     def _conductances(self, t_s: float) -> list[Float64Array]:
         return [self.device.conductance(cells, t_s=t_s) for cells in self.cells]
 
+    def solve_wires(self, on_progress: OnProgress = ignore_progress) -> None:
+        """Solve the wires as they are at ``solved_at_s``, so that whoever asks for operators need not wait."""
+        if self._resistive and not self._solutions:
+            planes = self._wired(self._conductances(self.solved_at_s), on_progress)
+            self._solutions.append((self.solved_at_s, planes))
+            self._examined = int(self.anchors.bracket(np.array([self.solved_at_s]))[0][0])
+        on_progress(self.tiling.arrays, self.tiling.arrays)
+
+    @property
+    def _resistive(self) -> bool:
+        """Whether the arrays are matrices that wires change; gated arrays are solved vector by vector."""
+        return not self.wires.are_ideal and self.wires.topology == "passive2d"
+
     def _bases(self, t_s: float) -> list[_Plane | None]:
         """Return every plane at the last moment before ``t_s`` at which its wires were solved, or None without wires.
 
         Wires are solved at ``solved_at_s``, and again at the first anchor at which the mean conductance has moved by
         ``resolve_change`` since: a function of time alone, so it does not matter who asks in which order.
         """
-        if self.wires.are_ideal or self.wires.topology == "gated1t1r":
+        if not self._resistive:
             return [None for _ in self.cells]
-        if not self._solutions:
-            self._solutions.append((self.solved_at_s, [self._wired(g) for g in self._conductances(self.solved_at_s)]))
-            self._examined = int(self.anchors.bracket(np.array([self.solved_at_s]))[0][0])
+        self.solve_wires()
         while self.device.ages and self.anchors.at(self._examined + 1) <= t_s:
             self._examined += 1
             self._examine(self.anchors.at(self._examined))
@@ -217,31 +228,16 @@ class LayerArrays:
         conductances = self._conductances(t_s)
         moved = [abs(g.mean() / plane.g_siemens.mean() - 1.0) for g, plane in zip(conductances, planes, strict=True)]
         if max(moved) > self.resolve_change:
-            self._solutions.append((t_s, [self._wired(g) for g in conductances]))
+            self._solutions.append((t_s, self._wired(conductances)))
 
-    def _wired(self, g_siemens: Float64Array) -> _Plane:
-        """Return a plane with its wires solved tile by tile, and per strip what its drivers deliver."""
-        response = np.empty_like(g_siemens)
-        power = [np.zeros((self.tiling.lines, self.tiling.lines)) for _ in range(self.tiling.strips)]
-        for strip in range(self.tiling.strips):
-            for k in self._column_tiles:
-                tile = self._tile(strip, k)
-                if self.powered:
-                    solution = solve(g_siemens[tile], np.eye(self.tiling.lines), self.wires)
-                    response[tile] = solution.column_current_ampere
-                    power[strip] += solution.row_current_ampere
-                else:
-                    response[tile] = transfer_matrix(g_siemens[tile], self.wires)
-        return _Plane(g_siemens, response, power)
-
-    @property
-    def _column_tiles(self) -> range:
-        return range(self.tiling.column_tiles)
-
-    def _tile(self, strip: int, column_tile: int) -> tuple[slice, slice]:
-        """Return which lines and columns of a plane one array holds."""
-        lines, columns = self.tiling.lines, self.tiling.size.bit_lines
-        return slice(strip * lines, (strip + 1) * lines), slice(column_tile * columns, (column_tile + 1) * columns)
+    def _wired(self, conductances: list[Float64Array], on_progress: OnProgress = ignore_progress) -> list[_Plane]:
+        """Return planes with the wires of all their tiles solved, and per strip what its drivers deliver."""
+        tiling = self.tiling
+        tiles = np.concatenate([tiling.cut(g) for g in conductances])
+        response, power = port_matrices(tiles, self.wires, on_progress=on_progress)
+        fed = power.reshape(len(conductances), tiling.strips, tiling.column_tiles, tiling.lines, tiling.lines).sum(2)
+        responses = [tiling.joined(some) for some in np.split(response, len(conductances))]
+        return [_Plane(g, t, list(each)) for g, t, each in zip(conductances, responses, fed, strict=True)]
 
     def _looked_up(self, index: int, base: _Plane | None, moment: Moment) -> tuple[_Plane, Float64Array | None]:
         """Return a plane at a moment, and the deviation of the noise that is fresh at every read."""
@@ -263,13 +259,10 @@ class LayerArrays:
         at 1 ohm a cell and within 0.6 % at 4 ohm.
         """
         change = now - base.g_siemens
-        response = base.response_siemens + base.arrives * change
-        for strip in range(self.tiling.strips):
-            for k in self._column_tiles:
-                tile = self._tile(strip, k)
-                common = change[tile].sum() / max(base.g_siemens[tile].sum(), 1e-300)
-                response[tile] += common * base.lost[tile]
-        return response
+        moved, held = (self.tiling.cut(each).sum((1, 2), keepdims=True) for each in (change, base.g_siemens))
+        lost = self.tiling.cut(base.lost) * (moved / np.maximum(held, 1e-300))
+        updated: Float64Array = base.response_siemens + base.arrives * change + self.tiling.joined(lost)
+        return updated
 
     def _operator(
         self, planes: list[tuple[_Plane, Float64Array | None]], strip: int, factors: tuple[int, ...]

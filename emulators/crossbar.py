@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from emulators.batches import check_windows, provenance
 from emulators.calibrating import calibrate
-from emulators.calibration import Profile
+from emulators.calibration import Profile, TileProfile
 from emulators.config import CrossbarConfig
 from emulators.cost import Cost, CostModel
 from emulators.devices.device import Device
@@ -22,9 +22,11 @@ from emulators.devices.foreign import ForeignDevice
 from emulators.devices.laws import MICRO
 from emulators.engine import LayerEngine, Tally
 from emulators.representative import layer_inputs, representative_windows
+from emulators.wires.many import one_blas_thread
 from hil.errors import FormatError, InvalidValueError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import load, names
 from hil.rng import stream
 from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace, Telemetry
@@ -164,6 +166,11 @@ def _run(
     return LayerTrace(layer.fold(sums), layer.fold(following)), tally
 
 
+def _part_of(on_progress: OnProgress, before: int, total: int) -> OnProgress:
+    """Return a listener to a part of the work that starts once ``before`` of ``total`` are done."""
+    return lambda done, _: on_progress(before + done, total)
+
+
 @dataclass(frozen=True, slots=True)
 class CrossbarBackend:
     """Tiles of one memristor with one set of converters.
@@ -186,21 +193,43 @@ class CrossbarBackend:
         """Analog, any size: layers larger than a tile are cut."""
         return Capabilities(exact=False, energy_source="model" if self.config.costed else "none")
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> CrossbarSession:
-        """Program every layer's cells and calibrate its converters.
+    def program(
+        self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
+    ) -> CrossbarSession:
+        """Program every layer's cells, solve its wires and calibrate its converters.
+
+        Args:
+            network: What to program.
+            seed: What every draw follows from.
+            on_progress: Told how many arrays are solved and calibrated, each counted twice.
 
         Raises:
             InvalidValueError: The calibration windows do not fit the network.
         """
+        with one_blas_thread():
+            engines = self._written(network, seed)
+            profile = self._calibrated(network, engines, seed, on_progress)
+        return CrossbarSession(network, self.name, self.config, engines, profile, seed)
+
+    def _written(self, network: TernaryNetwork, seed: int) -> list[LayerEngine]:
         device = self.config.device.applied_to(self.device)
-        engines = [
+        return [
             LayerEngine.program(layer, device, self.config, seed=seed, index=index)
             for index, layer in enumerate(network.layers)
         ]
-        tiles = []
+
+    def _calibrated(
+        self, network: TernaryNetwork, engines: list[LayerEngine], seed: int, on_progress: OnProgress
+    ) -> Profile:
+        """Solve the wires of every layer and set its converters; returns what their ADCs saw."""
+        before, total = 0, 2 * sum(engine.tiling.arrays for engine in engines)
+        tiles: list[TileProfile] = []
         for engine, vectors in zip(engines, layer_inputs(network, self._windows(network)), strict=True):
+            engine.arrays.solve_wires(_part_of(on_progress, before, total))
             tiles += calibrate(engine, vectors, seed=seed, t_s=self.config.age_s)
-        return CrossbarSession(network, self.name, self.config, engines, Profile(tuple(tiles)), seed)
+            before += 2 * engine.tiling.arrays
+            on_progress(before, total)
+        return Profile(tuple(tiles))
 
     def _windows(self, network: TernaryNetwork) -> Int8Array:
         if not self.config.calibration:

@@ -118,7 +118,7 @@ class LayerEngine:
         amplitude = 1 if config.inputs == "bit_serial" else PARALLEL_AMPLITUDE
         cells = write_layer(layer, tiling, device, seed=seed, index=index)
         wires, volt = config.array_wires, device.read_volt / amplitude
-        times = (config.epoch_s, config.age_s, config.resolve_change, config.energy)
+        times = (config.epoch_s, config.age_s, config.resolve_change)
         arrays = LayerArrays(layer, tiling, device, wires, volt, input_bits, *times, cells)
         wear = Wear(arrays, config, seed, index)
         engine = cls(arrays, config, index, wear, dacs, compute_named(config.compute))

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from emulators.mapping import WeightMapping
 from hil.errors import InvalidValueError
+from hil.types import Float64Array
 
 __all__ = ["TileSize", "Tiling"]
 
@@ -113,6 +114,16 @@ class Tiling:
     def channels_of(self, column_tile: int) -> slice:
         """Return which outputs one column of tiles gives."""
         return slice(column_tile * self.size.bit_lines, min((column_tile + 1) * self.size.bit_lines, self.channels))
+
+    def cut(self, plane: Float64Array) -> Float64Array:
+        """Return the (strips * column tiles, lines, bit lines) arrays of a (strips * lines, columns) plane."""
+        blocks = plane.reshape(self.strips, self.lines, self.column_tiles, self.size.bit_lines)
+        return blocks.swapaxes(1, 2).reshape(-1, self.lines, self.size.bit_lines)
+
+    def joined(self, arrays: Float64Array) -> Float64Array:
+        """Return the plane that was cut into arrays."""
+        blocks = arrays.reshape(self.strips, self.column_tiles, self.lines, self.size.bit_lines)
+        return blocks.swapaxes(1, 2).reshape(self.strips * self.lines, -1)
 
     def placement(self) -> list[dict[str, Any]]:
         """Return one JSON-ready entry per tile: what it holds and how full it is."""

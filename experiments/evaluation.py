@@ -37,6 +37,7 @@ def evaluate(
     seed: int,
     held_out: bool = False,
     on_data: OnProgress = ignore_progress,
+    on_program: OnProgress = ignore_progress,
     on_window: OnProgress = ignore_progress,
 ) -> Score:
     """Score a network on labelled recordings.
@@ -48,6 +49,7 @@ def evaluate(
         seed: Of the backend's devices.
         held_out: Take only the recordings that training held out.
         on_data: Called while recordings are read.
+        on_program: Called while the backend is programmed.
         on_window: Called with the windows inferred.
 
     Raises:
@@ -61,7 +63,9 @@ def evaluate(
         recordings = recordings.part(split_of(network, recordings)[1])
     features = features_of(recordings, network.features)
     labels = class_indices(recordings.labels, classes)
-    return score_network(network, features, labels, backend=backend, seed=seed, on_progress=on_window)
+    return score_network(
+        network, features, labels, backend=backend, seed=seed, on_program=on_program, on_progress=on_window
+    )
 
 
 def split_of(network: TernaryNetwork, recordings: LabelledRecordings) -> tuple[Int64Array, Int64Array]:

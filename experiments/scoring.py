@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hil.errors import InvalidValueError
-from hil.inference import infer
+from hil.inference import infer, program
 from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
@@ -59,6 +59,7 @@ def score_network(
     *,
     backend: Backend,
     seed: int,
+    on_program: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
 ) -> Score:
     """Run windows on a backend and score its answers against the labels and the integer reference.
@@ -69,10 +70,11 @@ def score_network(
         labels: (n,) index of each window's caption.
         backend: Where to run it.
         seed: Of the backend's devices.
+        on_program: Called while the backend is programmed, if it can say how far it is.
         on_progress: Called with the windows done and their total.
     """
     traced = _reference(network, features)
-    outputs = outputs_of(network, features, backend=backend, seed=seed, on_progress=on_progress)
+    outputs = outputs_of(network, features, backend=backend, seed=seed, on_program=on_program, on_progress=on_progress)
     score = score_outputs(network, outputs, labels, reference=traced.outputs)
     return replace(
         score,
@@ -94,13 +96,14 @@ def outputs_of(
     *,
     backend: Backend,
     seed: int,
+    on_program: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
 ) -> Float32Array:
     """Return the (n, d_out) outputs of windows laid end to end in time."""
     length_us = network.features.window_us if network.features else 1
     starts_us = np.arange(len(features), dtype=np.int64) * length_us
     batch = FeatureBatch(features, starts_us, starts_us + length_us, np.zeros(len(features), np.int64))
-    with backend.program(network, seed=seed) as session:
+    with program(backend, network, seed=seed, on_progress=on_program) as session:
         return infer(session, network, batch, on_progress=on_progress).outputs
 
 

@@ -1,4 +1,4 @@
-"""Runs many windows through a session in pieces, so that whoever waits sees how far it is.
+"""Programs a backend and runs many windows through it in pieces, so that whoever waits sees how far it is.
 
 Noise belongs to the cell and the stream's clock, never to the call, so the cut changes no answer.
 """
@@ -6,20 +6,36 @@ Noise belongs to the cell and the stream's clock, never to the call, so the cut 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 
 import numpy as np
 
 from hil.errors import InvalidValueError, LinkError
 from hil.network import TernaryNetwork
-from hil.ports import Session
+from hil.ports import Backend, Session
 from hil.progress import OnProgress, ignore_progress
 from hil.types import FeatureBatch, Inference, LayerTrace, Telemetry
 
-__all__ = ["infer", "merge_telemetry"]
+__all__ = ["infer", "merge_telemetry", "program"]
 
 WINDOWS_PER_CALL = 256
 SHARES = ("_rate", "_share", "_mean", "_ratio", "_per_inference")
 LARGEST = ("_max", "_mm2")
+
+
+def program(
+    backend: Backend, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
+) -> Session:
+    """Put a network on a backend and report how far that is, where the backend's ``program`` takes ``on_progress``.
+
+    Raises:
+        InvalidValueError: The network does not fit.
+        TargetUnavailableError: The backend cannot be reached.
+    """
+    if "on_progress" not in signature(backend.program).parameters:
+        return backend.program(network, seed=seed)
+    session: Session = backend.program(network, seed=seed, on_progress=on_progress)  # type: ignore[call-arg]
+    return session
 
 
 def infer(

@@ -7,7 +7,8 @@ form a zero resistance and a zero conductance are ordinary numbers, and joining 
 ``1 + Y Z`` with Y and Z positive semidefinite, which is never singular.
 
 Leaves are grown cell by cell, tiles are merged from leaves in stacks of equal shape, and the array from its tiles
-without what nobody will ask there: its top and right sides are open, its bottom is grounded.
+without what nobody will ask there: its top and right sides are open, its bottom is grounded. Arrays of equal shape and
+wires go through all of this as one stack.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ LEAVES_ACROSS_TILE = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rectangle:
-    """What the sides of a rectangle, or of a stack of alike rectangles, answer to what they take.
+    """What the sides of a stack of alike rectangles answer to what they take.
 
     Attributes:
-        response: (..., answers, takes).
+        response: (arrays, ..., answers, takes).
         answers: Where the answers of each side are; sides nobody asks may be left out.
         takes: Where the inputs of each side are; sides that are open or grounded may be left out.
     """
@@ -52,8 +53,8 @@ class _Rectangle:
         return self.response[..., self.answers[answer], self.takes[take]]
 
     def stacked(self, *index: slice | int) -> _Rectangle:
-        """Return some of a stack."""
-        return _Rectangle(self.response[index], self.answers, self.takes)
+        """Return some rectangles of every array."""
+        return _Rectangle(self.response[:, *index], self.answers, self.takes)
 
     def only(self, answers: set[Side], takes: set[Side]) -> _Rectangle:
         """Return the rectangle with fewer answers and inputs."""
@@ -67,21 +68,34 @@ class _Rectangle:
 
 def merged_transfer_matrix(g_siemens: Float64Array, wires: Wires) -> Float64Array:
     """Return the (rows, columns) transfer matrix; arguments are checked and of topology ``passive2d``."""
-    return _matrices(g_siemens, wires, {"bottom"})["bottom"]
+    transfer: Float64Array = _matrices(g_siemens[None], wires, {"bottom"})["bottom"][0]
+    return transfer
 
 
 def merged_matrices(g_siemens: Float64Array, wires: Wires) -> tuple[Float64Array, Float64Array]:
-    """Return the transfer matrix and the (rows, rows) symmetric matrix of the row currents, I_rows = V @ A."""
+    """Return what alike arrays answer to their rows.
+
+    Args:
+        g_siemens: (arrays, rows, columns), checked.
+        wires: Of topology ``passive2d``.
+
+    Returns:
+        (arrays, rows, columns) transfer matrices and the (arrays, rows, rows) symmetric matrices A of the row currents,
+        ``I_rows = V @ A``.
+    """
     found = _matrices(g_siemens, wires, {"bottom", "left"})
     return found["bottom"], found["left"]
 
 
 def _matrices(g: Float64Array, wires: Wires, asked: set[Side]) -> dict[Side, Float64Array]:
-    """Return what the asked sides of the whole array answer to its rows, without the padding."""
+    """Return what the asked sides of the whole arrays answer to their rows, without the padding."""
+    rows, columns = g.shape[1:]
     tiles = _tiles(g, wires)
-    whole = _merged(tiles, slice(0, tiles.response.shape[0]), slice(0, tiles.response.shape[1]), asked)
-    kept = {"bottom": slice(0, g.shape[1]), "left": slice(-g.shape[0], None)}
-    return {side: np.ascontiguousarray(whole.block(side, "left")[kept[side], -g.shape[0] :].T) for side in asked}
+    whole = _merged(tiles, slice(0, tiles.response.shape[1]), slice(0, tiles.response.shape[2]), asked)
+    kept = {"bottom": slice(0, columns), "left": slice(-rows, None)}
+    return {
+        side: np.ascontiguousarray(whole.block(side, "left")[:, kept[side], -rows:].swapaxes(1, 2)) for side in asked
+    }
 
 
 def _merged(tiles: _Rectangle, down: slice, across: slice, asked: set[Side]) -> _Rectangle:
@@ -100,7 +114,7 @@ def _merged(tiles: _Rectangle, down: slice, across: slice, asked: set[Side]) -> 
 
 def _tile(tiles: _Rectangle, row: int, column: int, asked: set[Side]) -> _Rectangle:
     """Return one tile without the sides that lie on the array's edge and where nothing is taken or asked."""
-    rows, columns = tiles.response.shape[:2]
+    rows, columns = tiles.response.shape[1:3]
     open_sides: set[Side] = {"top"} if row == 0 else set()
     open_sides |= {"right"} if column == columns - 1 else set()
     answers = set(SIDES) - open_sides - ({"left"} - asked if column == 0 else set())
@@ -109,10 +123,11 @@ def _tile(tiles: _Rectangle, row: int, column: int, asked: set[Side]) -> _Rectan
 
 
 def _tiles(g: Float64Array, wires: Wires) -> _Rectangle:
-    """Return the (down, across) stack of all tiles; rows of zeros above and columns of zeros right change nothing."""
-    leaf = [max(1, ceil(size / ceil(size / TILE) / LEAVES_ACROSS_TILE)) for size in g.shape]
-    padding = [-size % (cells * LEAVES_ACROSS_TILE) for size, cells in zip(g.shape, leaf, strict=True)]
-    padded = np.pad(g, ((padding[0], 0), (0, padding[1])))
+    """Return all tiles, (arrays, down, across); rows of zeros above and columns of zeros right change nothing."""
+    sizes = g.shape[1:]
+    leaf = [max(1, ceil(size / ceil(size / TILE) / LEAVES_ACROSS_TILE)) for size in sizes]
+    padding = [-size % (cells * LEAVES_ACROSS_TILE) for size, cells in zip(sizes, leaf, strict=True)]
+    padded = np.pad(g, ((0, 0), (padding[0], 0), (0, padding[1])))
     response = _leaves(
         padded, leaf[0], leaf[1], wires.r_first_ohm, wires.r_word_line_ohm, wires.r_bit_line_ohm, wires.r_last_ohm
     )
@@ -216,28 +231,29 @@ def _size(places: Places) -> int:
     return sum(place.stop - place.start for place in places.values())
 
 
-@njit(cache=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def _leaves(
     g: Float64Array, height: int, width: int, r_first: float, r_word: float, r_bit: float, r_last: float
 ) -> Float64Array:
-    """Grow every leaf cell by cell; returns (down, across, sides, sides), sides in the order of SIDES."""
-    down, across = g.shape[0] // height, g.shape[1] // width
+    """Grow every leaf cell by cell; returns (arrays, down, across, sides, sides), sides in the order of SIDES."""
+    arrays, rows, columns = g.shape
     size = 2 * (height + width)
-    leaves = np.zeros((down, across, size, size))
+    leaves = np.zeros((arrays, rows // height, columns // width, size, size))
     gain = np.empty(size)
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            leaf = leaves[i // height, j // width]
-            row, column = i % height, j % width
-            left, right = row, height + 2 * width + row
-            bottom, top = height + column, height + width + column
-            if column == 0:
-                leaf[right, left] = leaf[left, right] = 1.0
-            if row == 0:
-                leaf[bottom, top] = leaf[top, bottom] = 1.0
-            leaf[right, right] -= r_first if j == 0 else r_word
-            _add_cell(leaf, right, bottom, g[i, j], gain)
-            _add_wire(leaf, bottom, r_last if i == g.shape[0] - 1 else r_bit, gain)
+    for array in range(arrays):
+        for i in range(rows):
+            for j in range(columns):
+                leaf = leaves[array, i // height, j // width]
+                row, column = i % height, j % width
+                left, right = row, height + 2 * width + row
+                bottom, top = height + column, height + width + column
+                if column == 0:
+                    leaf[right, left] = leaf[left, right] = 1.0
+                if row == 0:
+                    leaf[bottom, top] = leaf[top, bottom] = 1.0
+                leaf[right, right] -= r_first if j == 0 else r_word
+                _add_cell(leaf, right, bottom, g[array, i, j], gain)
+                _add_wire(leaf, bottom, r_last if i == rows - 1 else r_bit, gain)
     return leaves
 
 

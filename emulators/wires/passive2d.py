@@ -35,8 +35,8 @@ def solve_passive(
     """
     long, short = max(g_siemens.shape), min(g_siemens.shape)
     if long * short**3 > LARGE and not device_voltages:
-        to_columns, to_rows = merged_matrices(g_siemens, wires)
-        return voltage_volt @ to_columns, voltage_volt @ to_rows, None
+        to_columns, to_rows = merged_matrices(g_siemens[None], wires)
+        return voltage_volt @ to_columns[0], voltage_volt @ to_rows[0], None
     solve = _across_columns if g_siemens.shape[1] > g_siemens.shape[0] else _down_rows
     column, row, across = [], [], []
     for part in solve(g_siemens, voltage_volt, wires):

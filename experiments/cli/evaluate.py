@@ -29,9 +29,20 @@ def evaluate_command(network: str, dataset: Path, target: str, seed: int, held_o
 
     encoder = load_network(network)
     backend = open_target(target)
-    with progress_bar("reading recordings") as on_data, progress_bar(f"inferring on {target}") as on_window:
+    with (
+        progress_bar("reading recordings") as on_data,
+        progress_bar(f"programming {target}") as on_program,
+        progress_bar(f"inferring on {target}") as on_window,
+    ):
         score = evaluate(
-            encoder, dataset, backend=backend, seed=seed, held_out=held_out, on_data=on_data, on_window=on_window
+            encoder,
+            dataset,
+            backend=backend,
+            seed=seed,
+            held_out=held_out,
+            on_data=on_data,
+            on_program=on_program,
+            on_window=on_window,
         )
     return Answer(_document(encoder, score, target=target, seed=seed), _text(encoder, score, target))
 
