@@ -16,7 +16,8 @@ import numpy as np
 from emulators.crossbar import CrossbarBackend
 from emulators.devices.device import Device
 from emulators.mapping import mapping_named
-from emulators.wires import transfer_matrix
+from emulators.tiles import Tiling
+from emulators.wires.many import port_matrices
 from hil.errors import InvalidValueError
 from hil.registry import open_target
 from hil.rng import stream
@@ -128,16 +129,12 @@ class CrossbarSubstrate:
     def _through_wires(self, plane: Float64Array) -> Float64Array:
         """Return the (channels, fan_in) response of a plane of tiles; cells that hold nothing are off."""
         config, (channels, fan_in) = self.backend.config, plane.shape
-        rows, columns = config.tile.word_lines, config.tile.bit_lines
-        response = np.empty_like(plane)
-        for first in range(0, fan_in, rows):
-            for left in range(0, channels, columns):
-                held = plane[left : left + columns, first : first + rows].T
-                array = np.full((rows, columns), self._device.off_siemens)
-                array[: held.shape[0], : held.shape[1]] = held
-                answer = transfer_matrix(array, config.array_wires)
-                response[left : left + columns, first : first + rows] = answer[: held.shape[0], : held.shape[1]].T
-        return response
+        tiling = Tiling(fan_in, channels, config.tile, mapping_named(config.mapping))
+        whole = (tiling.strips * tiling.lines, tiling.column_tiles * tiling.size.bit_lines)
+        held = np.full(whole, self._device.off_siemens)
+        held[:fan_in, :channels] = plane.T
+        response, _ = port_matrices(tiling.cut(held), config.array_wires)
+        return tiling.joined(response)[:fan_in, :channels].T
 
     # --- converters --------------------------------------------------------------------------------------------
 
