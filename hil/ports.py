@@ -29,6 +29,7 @@ __all__ = [
     "Backend",
     "BackendFactory",
     "Capabilities",
+    "ConfigurableFormat",
     "DeviceModel",
     "EventSource",
     "IndependentReading",
@@ -157,7 +158,7 @@ class Backend(Protocol):
         ...
 
     def program(self, network: TernaryNetwork, *, seed: int) -> Session:
-        """Put a network on the substrate.
+        """Put a network on the substrate; where that takes long, with ``on_progress`` as a further keyword.
 
         Raises:
             InvalidValueError: The network does not fit.
@@ -214,11 +215,13 @@ class IndependentReading:
         weights: Codes per layer, (channels, fan_in) int8.
         run: Runs (n, d_in) int8 features in the reader's own way and returns the (n, d_out) accumulators plus bias of
             the last layer; None where the reader only reads.
+        most_windows: How many windows are worth running, where each takes a simulator seconds; None for no limit.
     """
 
     reader: str
     weights: Sequence[Int8Array]
     run: Callable[[Int8Array], NDArray[Any]] | None = None
+    most_windows: int | None = None
 
 
 @runtime_checkable
@@ -235,6 +238,19 @@ class VerifiableFormat(Protocol):
         Raises:
             MissingError: The reader is not installed.
             FormatError: The reader refuses the file.
+        """
+        ...
+
+
+@runtime_checkable
+class ConfigurableFormat(Protocol):
+    """A weight format that is written for a certain device; a file says for which, so reading it needs no options."""
+
+    def having(self, options: Mapping[str, str]) -> WeightFormat:
+        """Return the format with other settings.
+
+        Args:
+            options: As text; an unknown key is an error.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from hil.cli import Answer, command
+from hil.cli import Answer, command, key_values, progress_bar
 
 if TYPE_CHECKING:
     from hil.ports import WeightFormat
@@ -19,13 +19,21 @@ __all__ = ["export_command", "verify_command"]
 @click.argument("network")
 @click.option("--format", "format_name", required=True, help="One of hil list formats.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
-def export_command(network: str, format_name: str, out: Path) -> Answer:
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="A setting of the format, such as tile=64; may be repeated.",
+)
+def export_command(network: str, format_name: str, out: Path, options: dict[str, str]) -> Answer:
     """Write NETWORK (a path or a shipped name) in a format for hardware, and read it back before saying so."""
     from hil.errors import InputError, VerificationError
     from hil.registry import load, load_network
 
+    weight_format = _having(cast("WeightFormat", load("formats", format_name)), options)
     loaded = load_network(network)
-    weight_format = cast("WeightFormat", load("formats", format_name))
     if not out.name.endswith(weight_format.suffix):
         raise InputError(f"a {format_name} file is named *{weight_format.suffix}, but got {out.name}; rename it")
     blob = weight_format.encode(loaded)
@@ -42,6 +50,17 @@ def export_command(network: str, format_name: str, out: Path) -> Answer:
     return Answer(document, f"{out}: {loaded.name} as {format_name}, {len(blob):,} bytes; next: hil verify {out}")
 
 
+def _having(weight_format: WeightFormat, options: dict[str, str]) -> WeightFormat:
+    from hil.errors import InvalidValueError
+    from hil.ports import ConfigurableFormat
+
+    if not options:
+        return weight_format
+    if not isinstance(weight_format, ConfigurableFormat):
+        raise InvalidValueError(f"format {weight_format.name} takes no options, but got {', '.join(options)}")
+    return weight_format.having(options)
+
+
 @command("verify", short_help="Read an exported file back with an independent reader, and run it where one can.")
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--network", default="digits", show_default=True, help="The network the file should hold.")
@@ -51,7 +70,8 @@ def verify_command(path: Path, network: str) -> Answer:
     from quant.verification import verify
 
     blob = path.read_bytes()
-    found = verify(blob, weight_format_for(path), load_network(network))
+    with progress_bar("reading back and running"):
+        found = verify(blob, weight_format_for(path), load_network(network))
     return Answer(found.as_document(), _text(path, found.as_document()), 0 if found.verified else 1)
 
 

@@ -61,7 +61,12 @@ def read_weights(images: Mapping[str, bytes], network: TernaryNetwork, lanes: in
     found, start = [], 0
     for count, layer in zip(groups, network.layers, strict=True):
         part = lane_codes[start : start + count * layer.fan_in].reshape(count, layer.fan_in, lanes)
-        found.append(part.transpose(0, 2, 1).reshape(-1, layer.fan_in)[: layer.channels])
+        codes_of_lanes = part.transpose(0, 2, 1).reshape(-1, layer.fan_in)
+        if codes_of_lanes[layer.channels :].any():
+            raise VerificationError(
+                f"lanes beyond the {layer.channels} channels of a layer must hold 0 in weights.memh"
+            )
+        found.append(codes_of_lanes[: layer.channels])
         start += count * layer.fan_in
     return found
 

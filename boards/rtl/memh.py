@@ -8,6 +8,7 @@ sixteen 32-bit words per layer.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import FormatError, InvalidValueError
 from hil.network import Patches, TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
+from hil.registry import refuse_unknown_options
 from hil.sealed import seal, unseal
 from hil.types import Int8Array
 
@@ -27,6 +29,8 @@ DESCRIPTOR_WORDS = 16
 BITS = {0: 0b00, 1: 0b01, -1: 0b11}
 FLAG_LAST, FLAG_RELU = 1, 2
 MAX_SIZE = 65535
+STEPS_A_RUN = 40_000
+"""Inputs streamed through the core in one verification: Icarus takes about a millisecond for each."""
 
 
 def layer_patches(layer: TernaryLayer) -> Patches:
@@ -98,13 +102,25 @@ class Readmemh:
 
     lanes: int = 64
     name: str = "readmemh"
-    about: str = "memory images for the RTL core, read by $readmemh (zip of three .memh files)"
+    about: str = "memory images for the RTL core, read by $readmemh (zip of .memh files); option lanes"
     suffix: str = ".memh.zip"
 
     def __post_init__(self) -> None:
         """Refuse a core without lanes."""
         if not 1 <= self.lanes <= 4096:
             raise InvalidValueError(f"the core has between 1 and 4096 lanes, but got {self.lanes}")
+
+    def having(self, options: Mapping[str, str]) -> Readmemh:
+        """Return the format for another core; see ``hil.ports.ConfigurableFormat``.
+
+        Args:
+            options: ``lanes`` of the core.
+        """
+        refuse_unknown_options(options, ["lanes"], of=self.name)
+        try:
+            return self.with_lanes(int(options.get("lanes", self.lanes)))
+        except ValueError as error:
+            raise InvalidValueError(f"lanes must be a whole number, 1 to 4096, but got {options['lanes']!r}") from error
 
     def with_lanes(self, lanes: int) -> Readmemh:
         """Return the format for a core of another width."""
@@ -147,7 +163,13 @@ class Readmemh:
         for each in described["layers"]:
             layer, weights, channels = _take_layer(each, weights, channels, lanes)
             layers.append(layer)
-        return rebuild(described, layers)
+        network = rebuild(described, layers)
+        for name, image in self.with_lanes(lanes).images(network).items():
+            if files[name] != image:
+                raise FormatError(
+                    f"{name} is not what this network is written as: an unused lane, word or size differs"
+                )
+        return network
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
         """Read the images with Icarus Verilog's ``$readmemh``, and run the core on windows.
@@ -164,7 +186,9 @@ class Readmemh:
         def run(features: Int8Array) -> NDArray[Any]:
             return run_images(images, network, lanes, features)
 
-        return IndependentReading("Icarus Verilog", read_weights(images, network, lanes), run)
+        weights = read_weights(images, network, lanes)
+        steps = sum(-(-layer.channels // lanes) * layer.fan_in * layer.positions for layer in network.layers)
+        return IndependentReading("Icarus Verilog", weights, run, most_windows=max(1, STEPS_A_RUN // steps))
 
 
 def _document(files: dict[str, bytes]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import FormatError, InvalidValueError
 from hil.network import TernaryNetwork
 from hil.ports import IndependentReading
+from hil.registry import refuse_unknown_options
 from hil.sealed import seal, unseal
 from hil.types import Float64Array, Int8Array
+from quant.formats.arithmetic import ReadLayer, runner
 from quant.formats.verifiable import integers_of
 
 __all__ = ["ConductanceFormat", "conductance_csv", "conductance_npz"]
+
+MICRO_PER_ONE = 1e6  # divided by, because 50 * 1e-6 is not the number nearest to 50e-6
 
 Writer = Callable[[Float64Array], bytes]
 Reader = Callable[[bytes], Float64Array]
@@ -106,16 +111,32 @@ class ConductanceFormat:
             for c in range(g_siemens.shape[1] // self.columns):
                 yield r, c, g_siemens[r * self.rows :, c * self.columns :][: self.rows, : self.columns]
 
-    def _document(self, files: dict[str, bytes]) -> tuple[ConductanceFormat, dict[str, Any]]:
-        from dataclasses import replace
+    def having(self, options: Mapping[str, str]) -> ConductanceFormat:
+        """Return the format for another device or tile; see ``hil.ports.ConfigurableFormat``.
 
+        Args:
+            options: ``on`` and ``off`` in microsiemens, ``tile`` as ``128`` or ``128x64``.
+        """
+        refuse_unknown_options(options, ["off", "on", "tile"], of=self.name)
+        tile = options.get("tile", f"{self.rows}x{self.columns}").split("x")
+        try:
+            rows, columns = int(tile[0]), int(tile[-1])
+            on = float(options["on"]) / MICRO_PER_ONE if "on" in options else self.g_on_siemens
+            off = float(options["off"]) / MICRO_PER_ONE if "off" in options else self.g_off_siemens
+        except ValueError as error:
+            raise InvalidValueError(f"on, off and tile are numbers, but got {dict(options)}") from error
+        return replace(self, rows=rows, columns=columns, g_on_siemens=on, g_off_siemens=off)
+
+    def _document(self, files: dict[str, bytes]) -> tuple[ConductanceFormat, dict[str, Any]]:
         document = json.loads(files["network.json"])
         return replace(self, **document["settings"]), document
 
-    def _codes(self, files: dict[str, bytes], i: int, channels: int, fan_in: int, read: Reader) -> Int8Array:
+    def _codes(self, files: dict[str, bytes], i: int, channels: int, fan_in: int) -> Int8Array:
         half = (self.g_on_siemens + self.g_off_siemens) / 2.0
         rows, columns = -(-fan_in // self.rows), -(-2 * channels // self.columns)
-        tiles = [[read(files[f"layer{i}.tile{r}x{c}.{self.extension}"]) for c in range(columns)] for r in range(rows)]
+        tiles = [
+            [self.read(files[f"layer{i}.tile{r}x{c}.{self.extension}"]) for c in range(columns)] for r in range(rows)
+        ]
         on = np.block(tiles) > half
         codes = on[:, 0::2].astype(np.int8) - on[:, 1::2].astype(np.int8)
         return codes[:fan_in, :channels].T
@@ -132,7 +153,7 @@ class ConductanceFormat:
             described = document["network"]
             layers = [
                 LayerIntegers(
-                    settings._codes(files, i, int(each["channels"]), int(each["fan_in"]), self.read),
+                    settings._codes(files, i, int(each["channels"]), int(each["fan_in"])),
                     **{name: np.array(values) for name, values in document["digital"][i].items()},
                 )
                 for i, each in enumerate(described["layers"])
@@ -142,25 +163,63 @@ class ConductanceFormat:
         return rebuild(described, layers)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Read the tables with numpy's own loaders."""
+        """Read the tables with numpy's own loaders and do as an array does: differences of column currents are sums.
+
+        Raises:
+            FormatError: A cell is neither on nor off, or one beyond the edge of its layer is on.
+        """
         files = unseal(blob)
-        settings, _ = self._document(files)
-        weights = [
-            settings._codes(files, i, layer.channels, layer.fan_in, _numpy_reader(self.extension))
-            for i, layer in enumerate(network.layers)
-        ]
-        return IndependentReading(f"numpy {np.__version__}, {self.extension} loader", weights)
+        document = json.loads(files["network.json"])
+        layers, weights = [], []
+        for i, described in enumerate(document["network"]["layers"]):
+            differences = _differences(self._tables(files, i), described, document["settings"])
+            beside = {name: np.array(values) for name, values in document["digital"][i].items()}
+            layers.append(ReadLayer.of(differences, beside, described))
+            weights.append(np.rint(differences).astype(np.int8))
+        return IndependentReading(f"numpy {np.__version__}, {self.extension} loader", weights, runner(layers))
+
+    def _tables(self, files: Mapping[str, bytes], i: int) -> Iterator[tuple[int, int, Float64Array]]:
+        for name, content in files.items():
+            if found := re.fullmatch(rf"layer{i}\.tile(\d+)x(\d+)\.{self.extension}", name):
+                yield int(found[1]), int(found[2]), _load(content, self.extension)
 
 
-def _numpy_reader(extension: str) -> Reader:
+def _load(content: bytes, extension: str) -> Float64Array:
     if extension == "npy":
-        return _read_npy
-    return lambda blob: np.loadtxt(io.BytesIO(blob), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+        return _read_npy(content)
+    return np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1, ndmin=2)[:, 1:]
+
+
+def _differences(
+    tables: Iterator[tuple[int, int, Float64Array]], described: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Float64Array:
+    """Return the (channels, fan_in) differences within column pairs, over on minus off."""
+    rows, pairs = settings["rows"], settings["columns"] // 2
+    on, off = settings["g_on_siemens"], settings["g_off_siemens"]
+    channels, fan_in = described["channels"], described["fan_in"]
+    whole = np.zeros((-(-fan_in // rows) * rows, -(-channels // pairs) * pairs))
+    for r, c, table in tables:
+        if not np.isin(table, (on, off)).all() or (table[:, 0::2] + table[:, 1::2] == 2 * on).any():
+            raise FormatError(f"tile {r}x{c} holds a cell that is neither {on} nor {off} S, or a pair that is on twice")
+        whole[r * rows : (r + 1) * rows, c * pairs : (c + 1) * pairs] = (table[:, 0::2] - table[:, 1::2]) / (on - off)
+    if whole[fan_in:].any() or whole[:, channels:].any():
+        raise FormatError(f"cells beyond the {fan_in} inputs and {channels} outputs of a layer must be off")
+    return whole[:fan_in, :channels].T
 
 
 conductance_csv = ConductanceFormat(
-    "conductance-csv", "target conductances per tile (zip of CSV)", ".conductance.csv.zip", "csv", _write_csv, _read_csv
+    "conductance-csv",
+    "target conductances per tile (zip of CSV); options on, off, tile",
+    ".conductance.csv.zip",
+    "csv",
+    _write_csv,
+    _read_csv,
 )
 conductance_npz = ConductanceFormat(
-    "conductance-npz", "target conductances per tile (npz)", ".conductance.npz", "npy", _write_npy, _read_npy
+    "conductance-npz",
+    "target conductances per tile (npz); options on, off, tile",
+    ".conductance.npz",
+    "npy",
+    _write_npy,
+    _read_npy,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hil.errors import FormatError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
 from hil.types import Int8Array
+from quant.formats.arithmetic import ReadLayer, runner
 from quant.formats.verifiable import exact_codes, integers_of, need, refuse_altered
 
 __all__ = ["GgufFormat", "tq1_0", "tq2_0"]
@@ -95,12 +97,14 @@ class GgufFormat:
         return refuse_altered(blob, rebuild(described, layers), self.encode)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Read and dequantise with the ``gguf`` package."""
-        gguf, tensors, _ = self._tensors(blob)
-        weights = [_weights(gguf, tensors, i, layer.fan_in) for i, layer in enumerate(network.layers)]
-        from importlib.metadata import version
-
-        return IndependentReading(f"gguf {version('gguf')}", weights)
+        """Read and dequantise with the ``gguf`` package, and run what it returns."""
+        gguf, tensors, text = self._tensors(blob)
+        layers = []
+        for i, described in enumerate(json.loads(text)["layers"]):
+            weights = _weights(gguf, tensors, i, described["fan_in"])
+            layers.append(ReadLayer.of(weights, _beside(tensors, i), described))
+        reader = f"gguf {version('gguf')}"
+        return IndependentReading(reader, [each.weight for each in layers], runner(layers))
 
 
 def _weights(gguf: Any, tensors: dict[str, Any], i: int, fan_in: int) -> Int8Array:
@@ -111,13 +115,13 @@ def _weights(gguf: Any, tensors: dict[str, Any], i: int, fan_in: int) -> Int8Arr
     return exact_codes(values[:, :fan_in], f"GGUF layer {i}")
 
 
+def _beside(tensors: dict[str, Any], i: int) -> dict[str, Any]:
+    names = (f"layers.{i}.{name}" for name in ("bias", "multiplier", "shift"))
+    return {name.rpartition(".")[2]: tensors[name][0] for name in names if name in tensors}
+
+
 def _layer(gguf: Any, tensors: dict[str, Any], i: int, fan_in: int) -> LayerIntegers:
-    found = {
-        name: tensors[f"layers.{i}.{name}"][0]
-        for name in ("bias", "multiplier", "shift")
-        if f"layers.{i}.{name}" in tensors
-    }
-    return LayerIntegers(_weights(gguf, tensors, i, fan_in), **found)
+    return LayerIntegers(_weights(gguf, tensors, i, fan_in), **_beside(tensors, i))
 
 
 tq2_0 = GgufFormat("gguf-tq2_0", "GGUF with ggml's TQ2_0 tensors, 2.0625 bit", ".tq2_0.gguf", "TQ2_0")

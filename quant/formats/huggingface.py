@@ -17,11 +17,13 @@ from hil.errors import FormatError
 from hil.network import TernaryNetwork
 from hil.ports import IndependentReading
 from hil.types import Int8Array
+from quant.formats.arithmetic import ReadLayer, runner
 from quant.formats.verifiable import integers_of, need, refuse_altered
 
 __all__ = ["HuggingFaceFormat", "huggingface"]
 
 DESCRIPTION = "network.json"
+PURPOSE = "reading packed checkpoints as transformers does"
 SHIFTS = np.array([0, 2, 4, 6], np.uint8)[:, None, None]
 
 
@@ -69,15 +71,19 @@ class HuggingFaceFormat:
         return refuse_altered(blob, rebuild(described, layers), self.encode)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Unpack with the function that transformers itself uses."""
-        torch = need("torch", "reading packed checkpoints as transformers does")
-        bitnet = need("transformers.integrations.bitnet", "reading packed checkpoints as transformers does")
-        tensors, _ = self._tensors(blob)
-        weights = []
-        for i, layer in enumerate(network.layers):
+        """Unpack with the function that transformers itself uses, and run what it returns."""
+        torch = need("torch", PURPOSE, extra="train")
+        bitnet = need("transformers.integrations.bitnet", PURPOSE, extra="train")
+        tensors, document = self._tensors(blob)
+        layers = []
+        for i, described in enumerate(document["layers"]):
             packed = torch.from_numpy(tensors[f"layers.{i}.weight"])
-            weights.append(bitnet.unpack_weights(packed, dtype=torch.int8).numpy()[: layer.channels])
-        return IndependentReading(f"transformers {version('transformers')}", weights)
+            codes = bitnet.unpack_weights(packed, dtype=torch.int8).numpy()[: described["channels"]]
+            names = (f"layers.{i}.{name}" for name in ("bias", "multiplier", "shift"))
+            beside = {name.rpartition(".")[2]: tensors[name] for name in names if name in tensors}
+            layers.append(ReadLayer.of(codes, beside, described))
+        reader = f"transformers {version('transformers')}"
+        return IndependentReading(reader, [each.weight for each in layers], runner(layers))
 
 
 def _pack(codes: Int8Array) -> Any:

@@ -1,7 +1,7 @@
 """NIR: the network as a chain of Affine (and Conv2d) nodes, read by Lava, sinabs, Rockpool, Norse, snnTorch and others.
 
-A node's weights are the codes and its bias the integer bias. NIR has no requantisation, so multiplier and shift are
-metadata of the node; a reader that ignores them has the linear part exactly.
+A node's weights are the codes and its bias the integer bias. NIR has no requantisation, so multiplier, shift and
+the lower clip are metadata of the node; a reader that ignores them has the linear part exactly.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hil.errors import FormatError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
 from hil.types import Int8Array
+from quant.formats.arithmetic import ReadLayer, runner
 from quant.formats.verifiable import exact_codes, integers_of, need, refuse_altered
 
 __all__ = ["NirFormat", "nir_graph"]
@@ -87,10 +88,10 @@ class NirFormat:
         return refuse_altered(blob, rebuild(described, layers), self.encode)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Read the nodes with ``nir.read``."""
-        nodes = self._read(blob).nodes
-        weights = [_codes(nodes[f"layer{i}"], *x.weight.shape) for i, x in enumerate(network.layers)]
-        return IndependentReading(f"nir {version('nir')}", weights)
+        """Read the nodes with ``nir.read`` and run them by what they and their metadata say, not by our description."""
+        graph = self._read(blob)
+        layers = [_read_layer(graph.nodes[name]) for name in _in_order(graph)]
+        return IndependentReading(f"nir {version('nir')}", [each.weight for each in layers], runner(layers))
 
 
 def _in_shape(layer: TernaryLayer) -> tuple[int, ...]:
@@ -100,6 +101,8 @@ def _in_shape(layer: TernaryLayer) -> tuple[int, ...]:
 
 def _nodes(nir: Any, i: int, layer: TernaryLayer) -> dict[str, Any]:
     metadata = {name: values for name, values in integers_of(layer).items() if name != "bias"}
+    if layer.requantisation is not None:
+        metadata["lowest"] = np.array([0 if layer.requantisation.relu else -128])
     weight, bias = layer.weight.astype(np.float32), layer.bias.astype(np.float64)
     p = layer.patches
     if p is None:
@@ -118,6 +121,33 @@ def _layer(node: Any, described: dict[str, Any]) -> LayerIntegers:
     codes = _codes(node, int(described["channels"]), int(described["fan_in"]))
     found = {name: np.asarray(node.metadata[name]) for name in ("multiplier", "shift") if name in node.metadata}
     return LayerIntegers(codes, np.asarray(node.bias).astype(np.int32), **found)
+
+
+def _in_order(graph: Any) -> list[str]:
+    """Return the nodes with weights from the input to the output, along the edges."""
+    following, name, found = dict(graph.edges), "input", []
+    while name in following:
+        name = following[name]
+        if hasattr(graph.nodes[name], "weight"):
+            found.append(name)
+    return found
+
+
+def _read_layer(node: Any) -> ReadLayer:
+    weight, metadata = np.asarray(node.weight), node.metadata
+    codes = exact_codes(weight.reshape(len(weight), -1), "NIR graph")
+    multiplier, shift = (np.asarray(metadata[name]) if name in metadata else None for name in ("multiplier", "shift"))
+    lowest = int(np.ravel(metadata.get("lowest", -128))[0])
+    patches = None if weight.ndim == 2 else _patches(node)
+    return ReadLayer(codes, np.asarray(node.bias), multiplier, shift, lowest, patches)
+
+
+def _patches(node: Any) -> dict[str, int]:
+    height, width = (int(size) for size in node.input_shape)
+    _, in_channels, kernel, _ = np.asarray(node.weight).shape
+    step, pad = (int(np.ravel(value)[0]) for value in (node.stride, node.padding))
+    sizes = {"in_channels": in_channels, "height": height, "width": width}
+    return {**sizes, "kernel": kernel, "stride": step, "padding": pad}
 
 
 def _text(value: Any) -> str:

@@ -16,6 +16,7 @@ from hil.network import TernaryNetwork
 from hil.ports import IndependentReading
 from hil.sealed import seal, unseal
 from hil.types import Int8Array
+from quant.formats.arithmetic import ReadLayer, runner
 from quant.formats.verifiable import integers_of
 from quant.packing import pack_base3, pack_two_bit, unpack_base3, unpack_two_bit
 
@@ -88,13 +89,18 @@ class PackedFormat:
         return LayerIntegers(self.unpack(packed, int(described["fan_in"])), **found)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Read the weights by a table instead of arithmetic."""
+        """Read the weights by a table instead of arithmetic, and run them with the integers beside them."""
         files = unseal(blob)
-        weights = []
-        for i, layer in enumerate(network.layers):
-            raw = np.frombuffer(files[f"layer{i}.weight.bin"], np.uint8)
-            weights.append(self.table(raw.reshape(layer.channels, -1), layer.fan_in))
-        return IndependentReading(f"numpy {np.__version__}, by table", weights)
+        layers = []
+        for i, described in enumerate(json.loads(files["network.json"])["layers"]):
+            raw = np.frombuffer(files[f"layer{i}.weight.bin"], np.uint8).reshape(described["channels"], -1)
+            beside = {
+                name: np.frombuffer(files[f"layer{i}.{name}.bin"], dtype)
+                for name, dtype in DTYPES.items()
+                if f"layer{i}.{name}.bin" in files
+            }
+            layers.append(ReadLayer.of(self.table(raw, described["fan_in"]), beside, described))
+        return IndependentReading(f"numpy {np.__version__}, by table", [each.weight for each in layers], runner(layers))
 
 
 two_bit = PackedFormat(

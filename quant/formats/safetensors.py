@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +22,7 @@ from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import DamagedFileError, FormatError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
+from quant.formats.arithmetic import ReadLayer, runner
 
 __all__ = ["SafetensorsFormat", "safetensors_format"]
 
@@ -70,16 +73,28 @@ class SafetensorsFormat:
         return rebuild(values, layers)
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
-        """Read the tensors with the safetensors library."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+        """Read the tensors and the description with the safetensors library, and run what it returns."""
+        tensors, metadata = _read_with_the_library(blob)
+        layers = []
+        for i, described in enumerate(json.loads(metadata["network"])["layers"]):
+            names = (f"layers.{i}.{name}" for name in ("bias", "multiplier", "shift"))
+            beside = {name.rpartition(".")[2]: tensors[name] for name in names if name in tensors}
+            layers.append(ReadLayer.of(tensors[f"layers.{i}.weight"], beside, described))
+        reader = f"safetensors {version('safetensors')}"
+        return IndependentReading(reader, [each.weight for each in layers], runner(layers))
 
+
+def _read_with_the_library(blob: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    with tempfile.TemporaryDirectory(prefix="hil-safetensors-") as folder:
+        path = Path(folder, "network.safetensors")
+        path.write_bytes(blob)
         try:
-            tensors = load(blob)
-            weights = [tensors[f"layers.{i}.weight"] for i in range(len(network.layers))]
-        except (SafetensorError, KeyError) as error:
+            with safe_open(path, framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        except SafetensorError as error:
             raise FormatError(f"the safetensors library refuses the checkpoint: {error}") from error
-        return IndependentReading(f"safetensors {version('safetensors')}", weights)
 
 
 safetensors_format = SafetensorsFormat()

@@ -51,8 +51,13 @@ def exact_codes(values: Integers, who: str) -> Int8Array:
     return codes
 
 
-def need(package: str, purpose: str) -> Any:
-    """Import an optional package of the ``export`` extra.
+def need(package: str, purpose: str, *, extra: str = "export") -> Any:
+    """Import an optional package.
+
+    Args:
+        package: Its import name.
+        purpose: What it is needed for, as the start of a sentence.
+        extra: What installs it.
 
     Raises:
         MissingDependencyError: It is not installed.
@@ -62,4 +67,4 @@ def need(package: str, purpose: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise MissingDependencyError.of(package.split(".", maxsplit=1)[0], extra="export", purpose=purpose) from error
+        raise MissingDependencyError.of(package.split(".", maxsplit=1)[0], extra=extra, purpose=purpose) from error

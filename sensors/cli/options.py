@@ -7,25 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["key_values", "reading_options"]
+from hil.cli import key_values
+
+__all__ = ["reading_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def key_values(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Turn ``K=V`` texts into a mapping.
-
-    Raises:
-        click.BadParameter: One has no ``=``.
-    """
-    pairs = {}
-    for text in value:
-        key, equals, setting = text.partition("=")
-        if not equals or not key:
-            message = f"expected KEY=VALUE, but got {text!r}"
-            raise click.BadParameter(message)
-        pairs[key] = setting
-    return pairs
 
 
 def reading_options(function: Command) -> Command:

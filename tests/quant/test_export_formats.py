@@ -1,7 +1,9 @@
 """Every export holds the network exactly, is read back by somebody else, and notices damage."""
 
 import dataclasses
+import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hil.errors import FormatError, InputError, InvalidValueError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import VerifiableFormat
 from hil.registry import load, names, weight_format_for
+from hil.sealed import seal, unseal
 from hil.testing import WeightFormatTests, random_features, random_network, reference_layers
 from quant.formats.c_header import c_header
 from quant.formats.conductance import conductance_csv, conductance_npz
@@ -128,17 +131,67 @@ def test_every_registered_format_is_verified_by_its_independent_reader(name, net
     found = verify(weight_format.encode(network), weight_format, network)
     assert found.problems == ()
     assert found.codes_compared == sum(layer.weight.size for layer in network.layers)
+    assert found.outputs_compared == 16 * network.d_out
 
 
+FLIPS = {name: 150 for name in ("gguf-tq1_0", "gguf-tq2_0", "onnx-qcdq", "qonnx")}  # read as a whole each time: 4 ms
+
+
+@pytest.mark.parametrize("network", [DENSE, CONVOLUTION, SINGLE], ids=["dense", "convolution", "single"])
 @pytest.mark.parametrize("name", names("formats"))
-@pytest.mark.slow
-def test_any_flipped_byte_makes_verification_fail(name):
+def test_any_flipped_byte_makes_verification_fail(name, network):
     weight_format = load("formats", name)
-    blob = weight_format.encode(SINGLE)
-    for position in stream(4, "flip", name).integers(0, len(blob), 25):
+    blob = weight_format.encode(network)
+    rng = stream(4, "flip", name)
+    positions = rng.choice(len(blob), min(len(blob), FLIPS.get(name, 2000)), replace=False)
+    for position, change in zip(positions, rng.integers(1, 256, len(positions)), strict=True):
         damaged = bytearray(blob)
-        damaged[position] ^= 1
-        assert not verify(bytes(damaged), weight_format, SINGLE).verified
+        damaged[position] ^= change
+        found = verify(bytes(damaged), weight_format, network)
+        assert not found.verified, f"byte {position} ^ {change} went unnoticed"
+        assert found.problems
+
+
+SEALED = ("base3", "conductance-csv", "conductance-npz", "packed2", "readmemh")
+
+
+@pytest.mark.tool("iverilog", "vvp")
+@pytest.mark.parametrize("name", SEALED)
+def test_changed_payload_under_a_renewed_seal_still_fails(name):
+    """A file that was altered by somebody who also renewed its hash is told by what it holds."""
+    weight_format = load("formats", name)
+    files = unseal(weight_format.encode(SINGLE))
+    rng = stream(5, "resealed", name)
+    for inner in files:
+        if inner == "network.json":
+            continue
+        values = _payload(inner, files[inner])
+        for position in rng.choice(values, min(len(values), 12), replace=False):
+            damaged = bytearray(files[inner])
+            damaged[position] = ord("7") if chr(damaged[position]) in "0123456789abcdef" else damaged[position] ^ 0x11
+            if bytes(damaged) != files[inner]:
+                found = verify(seal({**files, inner: bytes(damaged)}), weight_format, SINGLE)
+                assert not found.verified, f"byte {position} of {inner} went unnoticed"
+
+
+def _payload(inner: str, content: bytes) -> np.ndarray:
+    """Return where the values of an inner file are: past the headers of arrays and the labels of tables."""
+    if inner.endswith(".npy"):
+        return np.arange(128, len(content))
+    if inner.endswith(".csv"):
+        lines = np.cumsum([0, *(len(line) + 1 for line in content.split(b"\n"))])
+        cells = [range(start + content[start:end].index(b",") + 1, end - 1) for start, end in pairwise(lines[1:-1])]
+        return np.concatenate([np.array(each) for each in cells])
+    return np.arange(len(content))
+
+
+def test_cell_beyond_the_edge_that_is_on_is_refused_under_a_renewed_seal():
+    files = unseal(conductance_npz.encode(SINGLE))
+    table = np.load(io.BytesIO(files["layer0.tile0x0.npy"]))
+    table[-1, -1] = conductance_npz.g_on_siemens
+    files["layer0.tile0x0.npy"] = conductance_npz.write(table)
+    found = verify(seal(files), conductance_npz, SINGLE)
+    assert "beyond" in found.problems[0]
 
 
 def test_sound_file_of_another_network_is_not_verified_and_the_first_weight_is_named():
@@ -187,6 +240,22 @@ def test_conductance_table_says_what_each_cell_of_a_pair_holds():
     assert table.tolist() == [[on, off], [off, on], [off, off]]
 
 
+def test_conductance_table_of_another_device_and_tile_is_verified_without_options():
+    asked = conductance_csv.having({"on": "225", "off": "50", "tile": "16x10"})
+    blob = asked.encode(DENSE)
+    assert verify(blob, conductance_csv, DENSE).verified
+    tables = [name for name in unseal(blob) if name.startswith("layer0")]
+    assert len(tables) == 3 * 5  # 41 inputs on 16 rows, 23 outputs on 5 pairs of columns
+    table = np.loadtxt(io.BytesIO(unseal(blob)["layer0.tile0x0.csv"]), delimiter=",", skiprows=1)[:, 1:]
+    assert set(np.unique(table)) == {225e-6, 50e-6}
+
+
+@pytest.mark.parametrize("options", [{"on": "much"}, {"tile": "3x3"}, {"tile": "0"}, {"colour": "red"}, {"on": "0.5"}])
+def test_impossible_options_of_conductance_tables_are_refused(options):
+    with pytest.raises(InputError):
+        conductance_csv.having(options)
+
+
 @pytest.mark.parametrize("settings", [{"g_off_siemens": 1.0}, {"columns": 3}, {"rows": 0}])
 def test_impossible_conductance_settings_are_refused(settings):
     with pytest.raises(InvalidValueError):
@@ -218,6 +287,24 @@ def test_export_and_verify_from_the_command_line_agree_and_damage_is_exit_code_1
     out.write_bytes(bytes(damaged))
     code, printed = run(capsys, "verify", out, "--network", checkpoint, "--json")
     assert (code, json.loads(printed.out)["verified"]) == (1, False)
+
+
+def test_export_takes_options_of_a_format_and_refuses_them_elsewhere(capsys, tmp_path):
+    checkpoint = tmp_path / "net.safetensors"
+    checkpoint.write_bytes(load("formats", "safetensors").encode(DENSE))
+    for name, suffix, option in (
+        ("readmemh", ".memh.zip", "lanes=16"),
+        ("conductance-npz", ".conductance.npz", "tile=8"),
+    ):
+        out = tmp_path / f"net{suffix}"
+        assert run(capsys, "export", checkpoint, "--format", name, "--out", out, "--option", option)[0] == 0
+        assert load("formats", name).decode(out.read_bytes()).digest == DENSE.digest
+    arguments = ("export", checkpoint, "--format", "base3", "--out", tmp_path / "net.base3.zip", "--option", "tile=8")
+    code, printed = run(capsys, *arguments)
+    assert (code, "takes no options" in printed.err) == (2, True)
+    for option in ("tile", "tile=8.5"):
+        arguments = ("export", checkpoint, "--format", "conductance-npz", "--out", tmp_path / "a.conductance.npz")
+        assert run(capsys, *arguments, "--option", option)[0] == 2
 
 
 def test_export_under_another_suffix_is_refused_and_writes_nothing(capsys, tmp_path):
