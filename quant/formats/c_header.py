@@ -18,7 +18,7 @@ from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import DeadlineError, FormatError, MissingToolError, VerificationError
 from hil.network import Patches, TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
-from hil.types import Int8Array
+from hil.types import Float32Array, Int8Array
 from quant.formats.verifiable import Integers, integers_of
 from quant.packing import pack_two_bit, unpack_two_bit
 
@@ -65,8 +65,14 @@ static int dump_weights(void) {
 """
 
 
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.9g}f" if "." in f"{value:.9g}" or "e" in f"{value:.9g}" else f"{value:.9g}.0f"
+    return str(value) if value > -(2**31) else "(-2147483647 - 1)"
+
+
 def _array(name: str, kind: str, values: Integers) -> str:
-    numbers = [str(v) if v > -(2**31) else "(-2147483647 - 1)" for v in values.ravel().tolist()]
+    numbers = [_number(value) for value in values.ravel().tolist()]
     lines = "\n".join("    " + ", ".join(numbers[i : i + 24]) + "," for i in range(0, len(numbers), 24))
     return f"static const {kind} {name}[{len(numbers)}] = {{\n{lines}\n}};\n"
 
@@ -94,6 +100,7 @@ class CHeaderFormat:
         for i, layer in enumerate(network.layers):
             parts = {"weight": pack_two_bit(layer.weight), **integers_of(layer)}
             arrays += [_array(f"hil_{name}{i}", CTYPES[name], values) for name, values in parts.items()]
+        arrays.append(_array("hil_output_scale", "float", network.output_scale))
         sizes = {
             "HIL_D_IN": network.d_in,
             "HIL_D_OUT": network.d_out,
@@ -130,7 +137,10 @@ class CHeaderFormat:
             layers = [_layer(text, i, each) for i, each in enumerate(described["layers"])]
         except (StopIteration, KeyError, TypeError, ValueError) as error:
             raise FormatError(f"C header lacks a part or holds a wrong one: {error!r}") from error
-        return rebuild(described, layers)
+        network = rebuild(described, layers)
+        if not np.array_equal(_floats(text, "hil_output_scale"), network.output_scale):
+            raise FormatError("hil_output_scale of the C header is not the scale that its description names")
+        return network
 
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
         """Compile the header and let it print its own weights and run.
@@ -172,6 +182,12 @@ def _values(text: str, name: str, dtype: Any) -> Integers | None:
         return None
     numbers = found[2].replace("(-2147483647 - 1)", "-2147483648").replace(",", " ").split()
     return np.array([int(number) for number in numbers], np.int64).astype(dtype)
+
+
+def _floats(text: str, name: str) -> Float32Array:
+    found = re.search(rf"^static const float {name}\[\d+\] = \{{\n(.*?)\}};$", text, re.DOTALL | re.MULTILINE)
+    numbers = [] if found is None else found[1].replace("f,", " ").split()
+    return np.array([float(number) for number in numbers], np.float32)
 
 
 def _layer(text: str, i: int, described: dict[str, Any]) -> LayerIntegers:

@@ -62,6 +62,7 @@ class PackedFormat:
             files[f"layer{i}.weight.bin"] = self.pack(layer.weight).tobytes()
             for name, values in integers_of(layer).items():
                 files[f"layer{i}.{name}.bin"] = values.astype(DTYPES[name]).tobytes()
+        files["output_scale.bin"] = network.output_scale.astype("<f4").tobytes()
         files["network.json"] = json.dumps(describe(network), indent=1, sort_keys=True).encode()
         return seal(files)
 
@@ -77,7 +78,10 @@ class PackedFormat:
             layers = [self._layer(files, i, each) for i, each in enumerate(described["layers"])]
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"{self.name} archive lacks a part or holds a wrong one: {error!r}") from error
-        return rebuild(described, layers)
+        network = rebuild(described, layers)
+        if files.get("output_scale.bin") != network.output_scale.astype("<f4").tobytes():
+            raise FormatError("output_scale.bin is missing, or not the scale that network.json names")
+        return network
 
     def _layer(self, files: dict[str, bytes], i: int, described: dict[str, Any]) -> LayerIntegers:
         packed = np.frombuffer(files[f"layer{i}.weight.bin"], np.uint8).reshape(int(described["channels"]), -1)
