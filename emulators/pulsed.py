@@ -123,13 +123,14 @@ class PulsedArray:
             return
         strength = np.exp((line_volt - response.reference_line_volt) / response.line_volt_per_e)
         strength *= (width_s / response.reference_width_s) ** response.width_power
-        noise = 1.0 + self._pulse.step_noise * self._rng.standard_normal(chosen.shape)
-        share = -np.expm1(-self._step * strength * np.maximum(noise, 0.0))
-        moved = self._held + share * (bound - self._held)
-        settled = moved + self._pulse.write_noise * self._pulse.step * share * self._rng.standard_normal(chosen.shape)
         chosen = chosen & self._formed
-        self._held = np.where(chosen, moved, self._held)
-        self._seen = np.where(chosen, settled, self._seen)
+        held, step = self._held[chosen], self._step[chosen]
+        noise = 1.0 + self._pulse.step_noise * self._rng.standard_normal(held.shape)
+        share = -np.expm1(-step * strength * np.maximum(noise, 0.0))
+        moved = held + share * (bound[chosen] - held)
+        self._held[chosen] = moved
+        wander = self._pulse.write_noise * self._pulse.step * share * self._rng.standard_normal(held.shape)
+        self._seen[chosen] = moved + wander
 
     def read(self, *, volt: float) -> Float64Array:
         """Return (rows, columns) siemens as one read finds them, read noise included."""

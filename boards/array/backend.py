@@ -1,31 +1,31 @@
-"""``array:emulated``: a network written cell by cell over the board protocol, and multiplied by the same verbs.
+"""``array:emulated``: a network written cell by cell by a board, and multiplied by it, over the board protocol.
 
-Every layer is cut into tiles; each tile is one array of the board, selected, calibrated, written by a strategy and read
-as currents. The currents are taken as sensed, without an ADC: converters are the crossbar emulator's subject.
+Every layer is cut into tiles; each tile is one array of the board, selected, calibrated, written by a strategy that the
+board runs itself, and read as currents. The currents are taken as sensed, without an ADC: converters are the crossbar
+emulator's subject.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from boards.array.client import ArrayBoard
+from boards.array.client import ArrayBoard, Report
 from boards.array.endpoint import ArrayEndpoint
-from boards.array.programming import Goal, ProgrammingReport, program_cells
-from boards.array.strategies import STRATEGIES, Strategy
+from boards.array.strategies import STRATEGIES
 from boards.transports.loopback import LoopbackTransport
 from hil.errors import InvalidValueError, UnknownNameError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import refuse_unknown_options
-from hil.types import Float64Array, Inference, Int8Array, Int32Array, Int64Array, LayerTrace, Telemetry
+from hil.types import BoolArray, Inference, Int8Array, Int32Array, Int64Array, LayerTrace, Telemetry
 
 __all__ = ["ArrayBackend", "ArraySession", "array"]
 
@@ -50,15 +50,14 @@ class _Tiling:
     def count(self, network: TernaryNetwork) -> int:
         return sum(int(np.prod(self.grid(layer))) for layer in network.layers)
 
-    def targets(self, layer: TernaryLayer, on_siemens: float, off_siemens: float) -> list[Float64Array]:
-        """Return the conductances of each tile, row of tiles by row of tiles; cells beyond the layer are off."""
+    def masks(self, layer: TernaryLayer) -> list[BoolArray]:
+        """Return which cells of each tile are on, row of tiles by row of tiles; cells beyond the layer are off."""
         down, across = self.grid(layer)
         padded = np.zeros((down * self.rows, across * self.pairs), np.int8)
         padded[: layer.fan_in, : layer.channels] = layer.weight.T
         on = np.stack([padded == 1, padded == -1], axis=-1).reshape(len(padded), -1)
-        g_siemens = np.where(on, on_siemens, off_siemens)
         return [
-            g_siemens[r * self.rows : (r + 1) * self.rows, c * self.columns : (c + 1) * self.columns]
+            on[r * self.rows : (r + 1) * self.rows, c * self.columns : (c + 1) * self.columns]
             for r in range(down)
             for c in range(across)
         ]
@@ -67,7 +66,7 @@ class _Tiling:
 class ArraySession:
     """A network on the arrays of one board."""
 
-    def __init__(self, board: ArrayBoard, network: TernaryNetwork, reports: list[ProgrammingReport]) -> None:
+    def __init__(self, board: ArrayBoard, network: TernaryNetwork, reports: list[Report]) -> None:
         self._board, self._network, self.reports = board, network, reports
         rows, columns = board.shape
         self._tiling = _Tiling(rows, columns)
@@ -94,9 +93,9 @@ class ArraySession:
 
     def _counters(self) -> Mapping[str, float]:
         return {
-            "programming_joule_total": sum(each.energy_joule for each in self.reports),
-            "programming_pulses_total": float(sum(int(each.pulses.sum()) for each in self.reports)),
-            "cells_in_window_share": float(np.mean([each.share for each in self.reports])),
+            "programming_joule_total": sum(float(each["energy_joule"]) for each in self.reports),
+            "programming_pulses_total": float(sum(int(each["pulses"]) for each in self.reports)),
+            "cells_in_window_share": float(np.mean([each["share"] for each in self.reports])),
         }
 
     def _provenance(self) -> Mapping[str, str]:
@@ -105,7 +104,7 @@ class ArraySession:
             {
                 "substrate": f"{info['kind']}, {info['arrays']} of {info['rows']}x{info['columns']}",
                 "device": info["device"],
-                "strategy": self.reports[0].strategy,
+                "strategy": str(self.reports[0]["strategy"]),
                 "network": self._network.digest,
             }
         )
@@ -156,38 +155,40 @@ class ArrayBackend:
 
     Attributes:
         connect: Opens a board with so many arrays, under a seed.
-        strategy: How cells are written.
+        strategy: How cells are written: one of ``boards.array.STRATEGIES``.
         tolerance: Half the window, as a share of on minus off.
         most_pulses: After so many a cell is given up.
-        on_progress: Called with the tiles written.
     """
 
     connect: Callable[[int, int], ArrayBoard]
-    strategy: Strategy
+    strategy: str
     tolerance: float = 0.15
     most_pulses: int = 100
     name: str = "array:emulated"
     tile: int = 128
-    on_progress: OnProgress = field(default=ignore_progress)
 
     @property
     def capabilities(self) -> Capabilities:
         """Analog; time is wall time."""
         return Capabilities(exact=False)
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> ArraySession:
-        """Write every tile of a network over the link."""
+    def program(self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress) -> ArraySession:
+        """Write every tile of a network over the link; progress is told the tiles written."""
         tiling = _Tiling(self.tile, self.tile)
         board = self.connect(tiling.count(network), seed)
-        on, off = float(board.info["on_siemens"]), float(board.info["off_siemens"])
-        tiles = [each for layer in network.layers for each in tiling.targets(layer, on, off)]
+        levels = float(board.info["on_siemens"]), float(board.info["off_siemens"])
+        window_siemens = self.tolerance * (levels[0] - levels[1])
+        masks = [each for layer in network.layers for each in tiling.masks(layer)]
         reports = []
-        for index, target in enumerate(tiles):
+        for index, on in enumerate(masks):
             board.select(index)
             board.calibrate()
-            goal = Goal(target, self.tolerance * (on - off), self.most_pulses)
-            reports.append(program_cells(board, goal, self.strategy))
-            self.on_progress(index + 1, len(tiles))
+            reports.append(
+                board.program_verify(
+                    on, strategy=self.strategy, tolerance_siemens=window_siemens, most_pulses=self.most_pulses
+                )
+            )
+            on_progress(index + 1, len(masks))
         return ArraySession(board, network, reports)
 
 
@@ -224,7 +225,7 @@ class _ArrayFactory:
                 f"array needs an even tile of 2 to 256 and a tolerance of 0 to 1, got {dict(options)}"
             )
         connect = _emulated(makers[argument].load(), options.get("preset", "hfo2_gong2022"), tile)
-        return ArrayBackend(connect, STRATEGIES[strategy], tolerance, most, f"array:{argument}", tile)
+        return ArrayBackend(connect, strategy, tolerance, most, f"array:{argument}", tile)
 
     def missing(self) -> str | None:
         """Nothing is missing."""

@@ -17,7 +17,7 @@ from hil.errors import InvalidValueError
 from hil.ports import Transport
 from hil.types import BoolArray, Float64Array
 
-__all__ = ["ArrayBoard"]
+__all__ = ["ArrayBoard", "Report"]
 
 Report: TypeAlias = dict[str, Any]
 

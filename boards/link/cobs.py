@@ -5,8 +5,12 @@ Cheshire & Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM Transactions on 
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from boards.link.errors import FrameError
 from boards.link.verbs import Status
+from hil.types import Int64Array
 
 __all__ = ["decode", "encode"]
 
@@ -17,22 +21,30 @@ FULL = 254
 def encode(data: bytes) -> bytes:
     """Return the data without a zero byte, at most one byte in 254 longer plus one.
 
+    Every zero, and a marker before the data and behind each full group, becomes the distance to the next.
+
     Example:
         >>> encode(bytes([0x11, 0x22, 0x00, 0x33])).hex(" ")
         '03 11 22 02 33'
     """
-    out = bytearray()
-    runs = data.split(b"\x00")
-    for i, run in enumerate(runs):
-        start = 0
-        while len(run) - start >= FULL:
-            out.append(0xFF)
-            out += run[start : start + FULL]
-            start += FULL
-        if start < len(run) or start == 0 or i < len(runs) - 1:
-            out.append(len(run) - start + 1)
-            out += run[start:]
-    return bytes(out)
+    marked = np.frombuffer(b"\x00" + data + b"\x00", np.uint8)
+    marks = np.flatnonzero(marked == 0)
+    distance = marks[1:] - marks[:-1]
+    if distance.max() > FULL:
+        marked = np.insert(marked, _ends_of_full_groups(marks, distance), 0)
+        marks = np.flatnonzero(marked == 0)
+        distance = marks[1:] - marks[:-1]
+    stuffed = marked[:-1].copy()
+    stuffed[marks[:-1]] = distance
+    return stuffed.tobytes()
+
+
+def _ends_of_full_groups(marks: Int64Array, distance: Int64Array) -> Int64Array:
+    """Return where markers must go in so that none are further apart than a full group; none at the very end."""
+    full = (distance - 1) // FULL
+    nth = np.arange(1, full.sum() + 1) - np.repeat(np.cumsum(full) - full, full)
+    places = np.repeat(marks[:-1] + 1, full) + nth * FULL
+    return places[places < marks[-1]]
 
 
 def decode(stuffed: bytes) -> bytes:
@@ -44,16 +56,22 @@ def decode(stuffed: bytes) -> bytes:
     if 0 in stuffed:
         message = f"stuffed bytes hold no zero, but byte {stuffed.index(0)} is one"
         raise FrameError(message, status=Status.BAD_FRAME)
-    out = bytearray()
-    at = 0
-    while at < len(stuffed):
-        code = stuffed[at]
-        group = stuffed[at + 1 : at + code]
-        if len(group) < code - 1:
-            message = f"group of {code - 1} bytes at byte {at} must fit, but only {len(group)} are left"
-            raise FrameError(message, status=Status.BAD_FRAME)
-        out += group
-        at += code
-        if code <= FULL and at < len(stuffed):
-            out.append(0)
-    return bytes(out)
+    marks = []
+    at, stop = 0, len(stuffed)
+    while at < stop:
+        marks.append(at)
+        at += stuffed[at]
+    if at > stop:
+        first = marks[-1]
+        message = f"group of {at - first - 1} bytes at byte {first} must fit, but only {stop - first - 1} are left"
+        raise FrameError(message, status=Status.BAD_FRAME)
+    return _unmarked(np.frombuffer(stuffed, np.uint8).copy(), np.array(marks, np.int64))
+
+
+def _unmarked(plain: npt.NDArray[np.uint8], marks: Int64Array) -> bytes:
+    """Return zeros in place of the marks, except the first and those behind full groups, which stand for nothing."""
+    full = np.flatnonzero(plain[marks[:-1]] > FULL)
+    plain[marks] = 0
+    if not len(full):
+        return plain[1:].tobytes()
+    return np.delete(plain, np.append(marks[:1], marks[full + 1])).tobytes()
