@@ -43,8 +43,9 @@ def _ends_of_full_groups(marks: Int64Array, distance: Int64Array) -> Int64Array:
     """Return where markers must go in so that none are further apart than a full group; none at the very end."""
     full = (distance - 1) // FULL
     nth = np.arange(1, full.sum() + 1) - np.repeat(np.cumsum(full) - full, full)
-    places: Int64Array = np.repeat(marks[:-1] + 1, full) + nth * FULL
-    return places[places < marks[-1]]
+    places = np.repeat(marks[:-1] + 1, full) + nth * FULL
+    before_end: Int64Array = places[places < marks[-1]]
+    return before_end
 
 
 def decode(stuffed: bytes) -> bytes:
