@@ -83,12 +83,13 @@ class CrossbarSession:
         age_s, keys = self._ages(t_us), self._keys(features, t_us)
         values: npt.NDArray[Any] = features
         tally, layers = Tally(), []
-        for layer, engine in zip(self.network.layers, self.engines, strict=True):
-            step, counted = _run(layer, engine, values, keys, age_s)
-            values = step.activation
-            tally.add(counted)
-            if trace:
-                layers.append(step)
+        with one_blas_thread():
+            for layer, engine in zip(self.network.layers, self.engines, strict=True):
+                step, counted = _run(layer, engine, values, keys, age_s)
+                values = step.activation
+                tally.add(counted)
+                if trace:
+                    layers.append(step)
         outputs = self.network.embed(values)
         return Inference(outputs, self._telemetry(time.perf_counter() - started, tally, len(features)), tuple(layers))
 

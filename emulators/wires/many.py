@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from threading import RLock
 from typing import Final
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from emulators.wires.merging import merged_matrices
 from emulators.wires.values import Wires
@@ -31,10 +33,14 @@ def one_blas_thread() -> Iterator[None]:
     Products of a few hundred numbers a side gain little from a second thread, and where another process wants the
     core they wait for it at every call: measured, eight times slower. Threads of our own, one array each, do not.
     """
-    from threadpoolctl import threadpool_limits
-
-    with _LIMITING, threadpool_limits(1, user_api="blas"):
+    with _LIMITING, _libraries().limit(limits=1, user_api="blas"):
         yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Find the libraries once; whoever imports this package has loaded those of numpy and scipy."""
+    return ThreadpoolController()
 
 
 def port_matrices(
