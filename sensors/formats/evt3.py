@@ -17,6 +17,7 @@ from sensors.formats.writing import EventLimits, encoded, in_order, raw_header, 
 __all__ = ["FORMAT", "START", "write"]
 
 LIMITS = EventLimits("EVT3", Geometry(2048, 2048), first_us=1 << 34)
+SMALLEST_FILE = 5
 START = (EARLIEST_US, -1, -1, 0, 0, -1, -1, 0, 0)
 
 
@@ -33,8 +34,15 @@ FORMAT = RawFormat(
 )
 
 
-def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry) -> int:
+def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry, *, vector_events: int = SMALLEST_FILE) -> int:
     """Write a recording in EVT 3.0.
+
+    Args:
+        path: The file.
+        batches: In order of time.
+        geometry: Size of the sensor.
+        vector_events: Fewest neighbours that are written as a vector of four words instead of a word each. Five make
+            the smallest file; cameras use vectors from two on.
 
     Returns:
         How many events were written.
@@ -48,13 +56,14 @@ def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry) -> int:
     state = np.full(3, -1, np.int64)
     words = np.empty(1 << 16, "<u2")
     written = 0
+
+    def take(rest: EventBatch) -> tuple[int, int]:
+        return encode(rest.t, rest.x, rest.y, rest.p, geometry.width, vector_events, state, words)
+
     with replacing(Path(path)) as file:
         file.write(raw_header("EVT3", "3.0", geometry))
         for batch in LIMITS.checked(in_order(batches, geometry)):
-            parts = encoded(
-                batch, words, lambda rest: encode(rest.t, rest.x, rest.y, rest.p, geometry.width, state, words)
-            )
-            for part in parts:
+            for part in encoded(batch, words, take):
                 file.write(part)
             written += len(batch)
     return written

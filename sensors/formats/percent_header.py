@@ -6,6 +6,7 @@ Facts after the vendor's documentation (docs.prophesee.ai, "RAW file header") an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +19,7 @@ __all__ = ["LONGEST_LINE", "PercentHeader", "parse", "read"]
 
 LONGEST_LINE = 1024
 LONGEST_HEADER = 1 << 16
+TEXT = re.compile(rb"[\t\r\x20-\xff]*")
 
 GEN3 = Geometry(640, 480)
 GEN4 = Geometry(1280, 720)
@@ -104,7 +106,7 @@ def parse(data: bytes) -> PercentHeader:
     while data.startswith(b"%", position):
         stop = data.find(b"\n", position, position + LONGEST_LINE)
         line = data[position:stop]
-        if stop < 0 or not _is_text(line):
+        if stop < 0 or not TEXT.fullmatch(line):
             break
         position = stop + 1
         key, _, value = line[1:].decode("latin-1").strip().partition(" ")
@@ -114,10 +116,6 @@ def parse(data: bytes) -> PercentHeader:
         if line.startswith(b"% Data file containing"):
             fields["contains"] = value
     return PercentHeader(MappingProxyType(fields), position)
-
-
-def _is_text(line: bytes) -> bool:
-    return all(byte >= 0x20 or byte in b"\t\r" for byte in line)
 
 
 def read(file: BinaryIO) -> PercentHeader:

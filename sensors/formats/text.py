@@ -32,6 +32,8 @@ LINE_BYTES = 40
 ABOUT_LINE_BYTES = 12
 MOST_FIELDS = 16  # of a line that are looked at, as the compiled loop has it
 SHORTEST_LINE_BYTES = 8
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # spreadsheets start their files with it
+PRINTABLE = re.compile(rb"[\t\r\x20-\x7e]*")
 SPLIT = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 POLARITY = re.compile(r"[01]|-1|true|false|on|off", re.IGNORECASE)
@@ -120,11 +122,13 @@ def _shape(head: bytes) -> _Shape:
     Raises:
         FormatError: This is no text, or there is no line of at least four fields.
     """
-    shape = _Shape()
+    if b"\0" in head:
+        raise FormatError("the file is no text")
+    shape = _Shape(start=len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0)
     while shape.start < len(head):
         stop = head.find(b"\n", shape.start)
         line = head[shape.start : stop if stop >= 0 else len(head)]
-        if not all(0x20 <= byte < 0x7F or byte in b"\t\r" for byte in line):
+        if not PRINTABLE.fullmatch(line):
             raise FormatError("the file is no text")
         fields = [field for field in SPLIT.split(line.decode("ascii")) if field]
         after = shape.start + len(line) + 1

@@ -119,7 +119,8 @@ class _Feed:
                 words[used:], offset, self._limits, self._state, room, self._marks
             )
             self._sink.commit(filled, in_order=verdict != LATE)
-            self._sink.account.add_marks(self._marks[:marked])
+            if marked:
+                self._sink.account.add_marks(self._marks[:marked])
             used += consumed
             if verdict > SOUND:
                 raise DamagedFileError(REASONS[verdict], offset_bytes=self._position + used * word_bytes)

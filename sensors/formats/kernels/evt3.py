@@ -67,15 +67,15 @@ def decode(
 def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array, room: Columns) -> tuple[int, int]:
     """Decode stretches of the usual words with as few branches as they allow; stop before one that is not sound.
 
-    A row and a column word go the same way: an event is written either way, and kept if it was a column. They are taken
-    in pairs, because most words are of the two.
+    A row and a column word go the same way: an event is written either way, and kept if it was a column. Words are
+    written as they are; that a column's holds the polarity too is sorted out for a stretch at once, on vectors.
     """
     t, x, y, p = room.t, room.x, room.y, room.p
     width, height = np.uint16(min(limits[0], 0x800)), np.uint16(min(limits[1], 0x800))
     high_us, raw_high, low_us, base_x = state[1], state[2], state[4], state[6]
     if high_us < 0 or state[5] < 0 or words.size < MOST_WORDS:
         return 0, 0
-    row, base_p = np.uint16(state[5]), np.uint16(state[7])
+    row, base_p = np.uint16(state[5]), state[7] << 11
     now_us = high_us | low_us
     used, filled, one = np.uint64(0), np.uint64(0), np.uint64(1)
     usual = True
@@ -86,42 +86,39 @@ def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array
             break
         while used < until:
             word = words[used]
-            if word & NEITHER == 0:
+            while used < until and word & NEITHER == 0:
                 is_event = np.uint64(word >> np.uint16(13))
-                value = word & np.uint16(0x7FF)
-                t[filled], x[filled], y[filled], p[filled] = now_us, value, row, (word >> np.uint16(11)) & np.uint16(1)
+                t[filled], x[filled], y[filled] = now_us, word, row
                 filled += is_event
-                row = row if is_event else value
+                row = row if is_event else word
                 used += one
                 word = words[used]
-                if word & NEITHER == 0:
-                    is_event = np.uint64(word >> np.uint16(13))
-                    value = word & np.uint16(0x7FF)
-                    t[filled], x[filled], y[filled] = now_us, value, row
-                    p[filled] = (word >> np.uint16(11)) & np.uint16(1)
-                    filled += is_event
-                    row = row if is_event else value
-                    used += one
-                continue
+            if used >= until:
+                break
             kind = word >> np.uint16(12)
+            if kind == VECT_BASE_X:
+                base_x, base_p = np.int64(word & np.uint16(0x7FF)), np.int64(word & np.uint16(0x800))
+                used += one
+                word = words[used]
+                kind = word >> np.uint16(12)
+                if kind != VECT_12:
+                    continue
             if kind == VECT_12:
                 second, third = words[used + one], words[used + one + one]
                 whole = (second >> np.uint16(12) == VECT_12) & (third >> np.uint16(12) == VECT_8)
-                if not whole or not 0 <= base_x < 0x8000:
+                if not whole or not 0 <= base_x <= 0x7E0:
                     usual = False
                     break
                 mask = np.uint64(word & np.uint16(0xFFF)) | np.uint64(second & np.uint16(0xFFF)) << np.uint64(12)
                 mask |= np.uint64(third & np.uint16(0xFF)) << np.uint64(24)
                 while mask:
                     lowest = mask & (~mask + one)
-                    t[filled], x[filled], y[filled], p[filled] = now_us, base_x + _place(lowest), row, base_p
+                    t[filled], x[filled], y[filled] = now_us, base_x + _place(lowest) | base_p, row
                     filled += one
                     mask ^= lowest
                 base_x += 32
                 used += one + one
                 until = min(until, used + one + np.uint64(_budget(words.size, used + one, t.size, filled)))
-            elif kind == VECT_BASE_X:
-                base_x, base_p = np.int64(word & np.uint16(0x7FF)), (word >> np.uint16(11)) & np.uint16(1)
             elif kind == TIME_LOW:
                 low_us = np.int64(word & np.uint16(0xFFF))
                 now_us = high_us | low_us
@@ -134,12 +131,16 @@ def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array
                 usual = False
                 break
             used += one
+        for i in range(first, filled):
+            p[i] = (x[i] >> np.uint16(11)) & np.uint16(1)
+            x[i] &= np.uint16(0x7FF)
+            y[i] &= np.uint16(0x7FF)
         if not are_sound(t[first:filled], x[first:filled], y[first:filled], state[0], width, height):
             return np.int64(state[8]), np.int64(first)
         if filled > first:
             state[0] = t[filled - one]
-        state[1], state[2], state[4], state[5] = high_us, raw_high, low_us, np.int64(row)
-        state[6], state[7], state[8] = base_x, np.int64(base_p), np.int64(used)
+        state[1], state[2], state[4], state[5] = high_us, raw_high, low_us, np.int64(row & np.uint16(0x7FF))
+        state[6], state[7], state[8] = base_x, base_p >> 11, np.int64(used)
     return np.int64(used), np.int64(filled)
 
 
@@ -262,6 +263,7 @@ def encode(
     y: UInt16Array,
     p: BoolArray,
     width: int,
+    vector_events: int,
     state: Int64Array,
     words: npt.NDArray[np.uint16],
 ) -> tuple[int, int]:
@@ -273,6 +275,7 @@ def encode(
         y: (n_events,) below 2048.
         p: (n_events,).
         width: Columns of the sensor, at most 2048.
+        vector_events: Fewest neighbours to write as a vector.
         state: High time, low time and row last written, -1 for none; remembered between calls.
         words: (n_words,) out.
 
@@ -304,7 +307,7 @@ def encode(
                     break
                 mask |= np.int64(1) << (np.int64(x[i + count]) - start)
                 count += 1
-            if count < 5 or width < 32:
+            if count < vector_events or width < 32:
                 words[written] = (ADDR_X << 12) | (np.int64(p[i]) << 11) | x[i]
                 count = 1
             else:

@@ -47,7 +47,7 @@ def evt3_payloads(batch: EventBatch) -> list[bytes]:
     payloads, state = [], np.full(3, -1, np.int64)
     for start in range(0, len(batch), 300):
         part, words = batch[start : start + 300], np.empty(2000, np.uint16)
-        taken, count = encode(part.t, part.x, part.y, part.p, SIZE.width, state, words)
+        taken, count = encode(part.t, part.x, part.y, part.p, SIZE.width, 5, state, words)
         assert taken == len(part)
         payloads.append(words[:count].tobytes())
     return payloads

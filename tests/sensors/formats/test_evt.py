@@ -49,6 +49,30 @@ def test_evt3_vectors_when_they_go_on_without_a_base_take_the_next_columns(tmp_p
     assert sensors.read(evt3_file(tmp_path, words)).x.tolist() == [32, 44, 56, 64]
 
 
+@pytest.mark.parametrize("vector_events", [1, 2, 5])
+def test_evt3_vectors_when_written_from_few_neighbours_on_are_the_same_to_us_and_to_evlib(
+    tmp_path: Path, vector_events: int
+) -> None:
+    evlib = pytest.importorskip("evlib")
+    batch = _crowded_rows()
+    path = tmp_path / "a.raw"
+    evt3.write(path, [batch], Geometry(1280, 720), vector_events=vector_events)
+    assert_same(sensors.read(path), batch)
+    frame = evlib.load_events(str(path)).collect()
+    np.testing.assert_array_equal(frame["x"].to_numpy(), batch.x)
+    np.testing.assert_array_equal(frame["polarity"].to_numpy() > 0, batch.p)
+
+
+def _crowded_rows() -> EventBatch:
+    """Return events of which many share a row and a polarity, up to the last columns."""
+    rng = np.random.default_rng(3)
+    rows = [np.unique(rng.integers(0, 1280, 60)) for _ in range(300)] + [np.arange(1240, 1280)] * 20
+    sizes = np.array([len(row) for row in rows])
+    t = np.repeat(np.cumsum(rng.integers(1, 300, len(rows))), sizes)
+    y = np.repeat(rng.integers(0, 720, len(rows)), sizes).astype(np.uint16)
+    return EventBatch(t, np.concatenate(rows).astype(np.uint16), y, np.repeat(rng.random(len(rows)) < 0.5, sizes))
+
+
 def test_evt3_start_when_in_the_middle_of_a_stream_is_passed_over(tmp_path: Path) -> None:
     words = [0x2003, 0x6005, 0x0009, 0x2004, 0x8001, 0x2005]
     read = sensors.read(evt3_file(tmp_path, words))

@@ -28,6 +28,7 @@ SHAPES = {
     "semicolons and words": "t;x;y;p\n10;1;2;True\n20;3;4;False\n",
     "no newline at the end": "10,1,2,on\n20,3,4,off",
     "an index in front": "i,t,x,y,p\n0,10,1,2,1\n1,20,3,4,0\n",
+    "a byte order mark": "\ufefft,x,y,p\n10,1,2,1\n20,3,4,0\n",
     "tabs": "10\t1\t2\t1\n20\t3\t4\t0\n",
 }
 
