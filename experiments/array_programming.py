@@ -1,15 +1,10 @@
-"""What does each way of writing an array cost, and how tightly does it land? Pulses, energy and final spread.
-
-Run as a program it draws the figure of ``docs/arrays.md``:
-``python -m experiments.array_programming docs/figures/array_programming.svg``.
-"""
+"""What does each way of writing an array cost, and how tightly does it land? Pulses, energy and final spread."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +14,12 @@ from boards.array.programming import Goal, ProgrammingReport, program_cells
 from boards.array.strategies import STRATEGIES
 from boards.transports.loopback import LoopbackTransport
 from emulators.pulsed import PulsedArray
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import load
 from hil.rng import stream
 from hil.types import Float64Array
 
-__all__ = ["Config", "Written", "plot", "run"]
+__all__ = ["Config", "Written", "plot", "run", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +46,69 @@ class Written:
     """One array after one strategy.
 
     Attributes:
+        strategy: Its name.
         target_siemens: (size, size) where the cells should be.
         report: Pulses, energy, final conductances.
         later: Share of the cells that a later read finds in their window.
     """
 
+    strategy: str
     target_siemens: Float64Array
     report: ProgrammingReport
     later: float
 
+    def as_document(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready values."""
+        return {
+            "strategy": self.strategy,
+            "in_window_share": self.report.share,
+            "in_window_later_share": self.later,
+            "pulses_per_cell": float(self.report.pulses.mean()),
+            "energy_joule_per_cell": self.report.energy_joule / self.report.pulses.size,
+        }
 
-def run(config: Config) -> Mapping[str, Written]:
+
+def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[Written, ...]:
     """Write the same random ternary pattern by every strategy, over the board protocol."""
     device = load("presets", config.preset)
     codes = stream(config.seed, "pattern").integers(-1, 2, (config.size, config.size // 2))
     on = np.stack([codes == 1, codes == -1], axis=-1).reshape(config.size, config.size)
     target = np.where(on, device.on_siemens, device.off_siemens)
     goal = Goal(target, config.tolerance_siemens, config.most_pulses)
-    written = {}
+    written = []
     for name, strategy in STRATEGIES.items():
         endpoint = ArrayEndpoint([PulsedArray(device, config.size, config.size, seed=config.seed)])
         with ArrayBoard(lambda end=endpoint: LoopbackTransport(end)) as board:  # type: ignore[misc]
             board.select(0)
             report = program_cells(board, goal, strategy)
-            written[name] = Written(target, report, float(goal.met(board.read()).mean()))
-    return written
+            written.append(Written(name, target, report, float(goal.met(board.read()).mean())))
+        on_progress(len(written), len(STRATEGIES))
+    return tuple(written)
 
 
-def plot(written: Mapping[str, Written], path: Path) -> None:
+def table(written: tuple[Written, ...]) -> str:
+    """Return one line per strategy as Markdown."""
+    head = "| strategy | in window | at a later read | pulses a cell | energy a cell, nJ |"
+    lines = []
+    for each in written:
+        found = each.as_document()
+        lines.append(
+            f"| {each.strategy} | {found['in_window_share']:.2%} | {found['in_window_later_share']:.2%} | "
+            f"{found['pulses_per_cell']:.1f} | {found['energy_joule_per_cell'] * 1e9:.2f} |"
+        )
+    return "\n".join([head, "| --- |" + " ---: |" * 4, *lines])
+
+
+def plot(written: tuple[Written, ...], path: Path) -> None:
     """Draw where cells ended, and the pulses they took."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, len(written), sharex="row", sharey="row")
-    for top, bottom, (name, each) in zip(upper, lower, written.items(), strict=True):
+    for top, bottom, each in zip(upper, lower, written, strict=True):
         report = each.report
         top.hist(report.final_siemens.ravel() * 1e6, bins=60, color="#0072b2")
-        top.set(title=f"{name}: {report.share:.2%} in window", xlabel="conductance (uS)")
+        top.set(title=f"{each.strategy}: {report.share:.2%} in window", xlabel="conductance (uS)")
         bottom.hist(report.pulses.ravel(), bins=np.arange(0, 41) - 0.5, color="#d55e00")
         energy_nj = report.energy_joule / report.pulses.size * 1e9
         bottom.set(xlabel=f"pulses a cell (mean {report.pulses.mean():.1f}, {energy_nj:.2f} nJ)")
@@ -95,7 +117,3 @@ def plot(written: Mapping[str, Written], path: Path) -> None:
     for axes in (*upper, *lower):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-
-
-if __name__ == "__main__":
-    plot(run(Config()), Path(sys.argv[1]))

@@ -1,12 +1,10 @@
 """How far does the embedding move, and what does the receiver lose, as the cells of an array scatter?
 
-Cells land with a Gaussian deviation, as a share of on minus off; ``Config`` adds resistive wires and further seeds. Run
-as a program it draws the figure of the README: ``python -m experiments.device_noise docs/figures/device_noise.svg``.
+Cells land with a Gaussian deviation, as a share of on minus off; ``Config`` adds resistive wires and further seeds.
 """
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,11 @@ import numpy as np
 
 from experiments.recordings import shipped
 from hil.compare import TargetComparison, compare
+from hil.errors import InvalidValueError
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load_network, open_recording, open_target
 
-__all__ = ["Config", "Point", "plot", "run"]
+__all__ = ["Config", "Point", "plot", "run", "table"]
 
 SPAN_MICROSIEMENS = 99.0  # the ideal preset's on minus off
 
@@ -73,7 +72,7 @@ def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[P
 
     network = load_network(config.network)
     if network.features is None:
-        return ()
+        raise InvalidValueError(f"network {network.name!r} does not say how events become its input")
     with closing(open_recording(shipped(config.recording))) as recording:
         windows = encode(recording, network.features)
     kinds = [(spread, wires_ohm) for wires_ohm in config.wires_ohm for spread in config.spreads]
@@ -94,6 +93,17 @@ def _mean(found: list[TargetComparison], spread: float, wires_ohm: float) -> Poi
         return float(np.mean([np.mean(getattr(each.agreement, name)) for each in found]))
 
     return Point(spread, wires_ohm, 1.0 - mean("cosine"), mean("caption_agreement"), mean("gate_agreement"))
+
+
+def table(points: tuple[Point, ...]) -> str:
+    """Return the points as Markdown."""
+    head = "| deviation / (on - off) | wires, ohm | cosine distance | same caption | same decision |"
+    lines = [
+        f"| {point.spread:g} | {point.wires_ohm:g} | {point.distance:.4f} | {point.caption_agreement:.1%} | "
+        f"{point.gate_agreement:.1%} |"
+        for point in points
+    ]
+    return "\n".join([head, "|" + " ---: |" * 5, *lines])
 
 
 def plot(points: tuple[Point, ...], path: Path) -> None:
@@ -120,7 +130,3 @@ def _lines(left: Any, right: Any, points: list[Point], colour: str) -> None:
     left.plot(spreads, [point.distance for point in points], "o-", color=colour, label=wires)
     right.plot(spreads, [p.caption_agreement for p in points], "o-", color=colour, label=f"same caption, {wires}")
     right.plot(spreads, [p.gate_agreement for p in points], "s:", color=colour, label=f"same decision, {wires}")
-
-
-if __name__ == "__main__":
-    plot(run(Config()), Path(sys.argv[1]))

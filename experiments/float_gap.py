@@ -1,19 +1,12 @@
-"""What do ternary weights cost? An encoder and its float twin, trained alike, over several seeds.
-
-Run as a program it prints the table: ``python -m experiments.float_gap CONFIG DATASET``.
-"""
+"""What do ternary weights cost? An encoder and its float twin, trained alike, over several seeds."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
 import numpy as np
 
-from experiments.training import float_twin_accuracy, train
-from experiments.training_config import load_config
 from hil.progress import OnProgress, ignore_progress
 
 __all__ = ["Config", "Pair", "run", "table"]
@@ -53,6 +46,9 @@ class Pair:
 
 def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[Pair, ...]:
     """Train a pair per seed."""
+    from experiments.training import float_twin_accuracy, train
+    from experiments.training_config import load_config
+
     pairs = []
     for done, seed in enumerate(config.seeds, start=1):
         dataset = Path(config.dataset) if config.dataset else None
@@ -72,7 +68,3 @@ def table(pairs: tuple[Pair, ...]) -> str:
     means = [float(np.mean([getattr(pair, name) for pair in pairs])) for name in ("float_accuracy", "ternary_accuracy")]
     gap = f"| mean | {means[0]:.2%} | {means[1]:.2%} (gap {100 * (means[0] - means[1]):.2f} points) |"
     return "\n".join(["| seed | float | ternary |", "| --- | ---: | ---: |", *rows, gap])
-
-
-if __name__ == "__main__":
-    click.echo(table(run(Config(sys.argv[1], sys.argv[2]))))

@@ -2,16 +2,14 @@
 
 Cells of a differential pair miss by a Gaussian share of the on conductance, drawn once per array. Each network is
 scored as it was frozen and again after its biases and multipliers were fitted to that array on recordings without
-labels. Run as a program it prints the table: ``python -m experiments.noise_robustness DATASET``.
+labels.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 
 from experiments.datasets import class_indices, features_of, load_dataset
@@ -139,7 +137,3 @@ def table(points: tuple[Point, ...]) -> str:
     ]
     head = "| cell noise / G_max | " + " | ".join(f"{noise:g}" for noise in noises) + " |"
     return "\n".join([head, "| --- |" + " ---: |" * len(noises), *rows])
-
-
-if __name__ == "__main__":
-    click.echo(table(run(Config(sys.argv[1]))))

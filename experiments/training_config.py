@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.augmentation import Augmentation
-from hil.errors import ConfigError, HilError
+from experiments.configuring import read_toml, structured
+from hil.errors import ConfigError
 from hil.network import FeatureSpec
 from quant import captions as caption_files
 from quant.recipe import Recipe
@@ -131,31 +131,10 @@ def load_config(path: str | Path) -> TrainingConfig:
         ConfigError: A key is unknown or missing, or a value is impossible.
         FileNotFoundError: There is no such file.
     """
-    import cattrs
-    from cattrs.errors import BaseValidationError
-
     path = _config_path(path)
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        config = converter.structure(document, TrainingConfig)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    except BaseValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(_reasons(error))}") from error
+    config = structured(read_toml(path), TrainingConfig, where=str(path))
     vectors = path.parent / config.captions.vectors
     return replace(config, captions=replace(config.captions, vectors=str(vectors)))
-
-
-def _reasons(error: BaseException) -> list[str]:
-    """Say what is wrong and where, in the words of our own errors where there are any."""
-    from cattrs import transform_error
-    from cattrs.v import format_exception
-
-    def told(reason: BaseException, kind: type | None) -> str:
-        return str(reason) if isinstance(reason, HilError) else format_exception(reason, kind)
-
-    return transform_error(error, path="config", format_exception=told)
 
 
 def _config_path(path: str | Path) -> Path:

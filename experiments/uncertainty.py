@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hil.errors import InvalidValueError
 from hil.types import BoolArray, Float64Array, Int64Array
 
 __all__ = [
+    "bootstrap_deviation",
     "confidences",
     "expected_calibration_error",
     "fit_temperature",
@@ -44,6 +47,19 @@ def expected_calibration_error(confidence: Float64Array, correct: BoolArray, *, 
     sure = np.bincount(index, confidence, minlength=bins)
     right = np.bincount(index, correct.astype(np.float64), minlength=bins)
     return float(np.abs(sure - right).sum() / weight.sum())
+
+
+def bootstrap_deviation(
+    statistic: Callable[[Float64Array, BoolArray], float],
+    confidence: Float64Array,
+    correct: BoolArray,
+    *,
+    rng: np.random.Generator,
+    draws: int = 200,
+) -> float:
+    """Return the standard deviation of a statistic over answers drawn again with replacement (Efron, 1979)."""
+    chosen = rng.integers(0, len(confidence), (draws, len(confidence)))
+    return float(np.std([statistic(confidence[each], correct[each]) for each in chosen]))
 
 
 def selective_accuracy(confidence: Float64Array, correct: BoolArray, *, coverage: float) -> float:

@@ -14,6 +14,7 @@ from experiments.uncertainty import (
     selective_accuracy,
 )
 from hil.errors import InvalidValueError
+from hil.network import Patches
 from hil.rng import stream
 from hil.testing.networks import random_network, reference_layers
 
@@ -65,9 +66,12 @@ def test_fit_temperature_when_answers_were_drawn_at_one_then_it_is_found() -> No
     )
 
 
-def test_bit_streams_when_they_grow_longer_then_outputs_approach_the_exact_ones() -> None:
-    network = random_network((40, 24, 16), rng=stream(3, "streams"))
-    features = stream(4, "streams").integers(0, 20, (50, 40)).astype(np.int8)
+@pytest.mark.parametrize(
+    "patches", [None, Patches(2, 5, 4, kernel=3, stride=2, padding=1)], ids=["dense", "convolution"]
+)
+def test_bit_streams_when_they_grow_longer_then_outputs_approach_the_exact_ones(patches: Patches | None) -> None:
+    network = random_network((40, 24, 16), rng=stream(3, "streams"), patches=patches)
+    features = stream(4, "streams").integers(0, 20, (50, network.d_in)).astype(np.int8)
     exact = network.embed(reference_layers(network, features)[-1].activation)
     errors = [
         float(np.abs(bit_streams(network, features, length, rng=stream(5, "bits")) - exact).mean())

@@ -1,0 +1,71 @@
+"""Makes frozen configurations of plain documents, and says in one line what is wrong with a document."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hil.errors import ConfigError, HilError
+
+__all__ = ["read_toml", "structured", "toml_value"]
+
+Config = TypeVar("Config")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file as a document.
+
+    Raises:
+        ConfigError: It is not TOML.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def toml_value(text: str) -> Any:
+    """Return what a text means in TOML, or the text itself where it means nothing.
+
+    Example:
+        >>> toml_value("[1, 2]"), toml_value("0.5"), toml_value("digits")
+        ([1, 2], 0.5, 'digits')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def structured(document: Mapping[str, Any], kind: type[Config], *, where: str) -> Config:
+    """Return a configuration dataclass of a document.
+
+    Args:
+        document: As TOML gives it.
+        kind: The dataclass.
+        where: What to call the document in messages.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is impossible.
+    """
+    import cattrs
+    from cattrs.errors import BaseValidationError
+
+    try:
+        return cattrs.Converter(forbid_extra_keys=True).structure(document, kind)
+    except BaseValidationError as error:
+        raise ConfigError(f"{where}: {'; '.join(_reasons(error))}") from error
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """Say what is wrong and where, in the words of our own errors where there are any."""
+    from cattrs import transform_error
+    from cattrs.v import format_exception
+
+    def told(reason: BaseException, kind: type | None) -> str:
+        return str(reason) if isinstance(reason, HilError) else format_exception(reason, kind)
+
+    return transform_error(error, path="config", format_exception=told)
