@@ -181,7 +181,7 @@ def test_train_when_dataset_is_missing_then_one_line_says_what_to_do_before_torc
     script = (
         "import sys; from hil.cli.main import _run; "
         f"code = _run(['train', {str(config)!r}, '--dataset', 'nowhere.zip']); "
-        "sys.exit(70 if 'torch' in sys.modules else code)"
+        "sys.exit(99 if 'torch' in sys.modules else code)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
