@@ -46,7 +46,7 @@ class Pair:
 
 def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[Pair, ...]:
     """Train a pair per seed."""
-    from experiments.training import float_twin_accuracy, train
+    from experiments.training import float_twin_accuracy, gather, train
     from experiments.training_config import load_config
 
     pairs = []
@@ -55,7 +55,9 @@ def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[P
         settings = load_config(config.training).changed(recordings=dataset, seed=seed)
         if config.epochs:
             settings = replace(settings, recipe=replace(settings.recipe, epochs=config.epochs))
-        floating, ternary = float_twin_accuracy(settings), train(settings).score
+        material = gather(settings)
+        floating = float_twin_accuracy(settings, material=material)
+        ternary = train(settings, material=material).score
         if ternary is not None:
             pairs.append(Pair(seed, floating, ternary.accuracy))
         on_progress(done, len(config.seeds))

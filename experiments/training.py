@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from quant.substrates import Substrate
     from quant.training import Epoch, Training
 
-__all__ = ["Run", "Trained", "float_twin_accuracy", "train"]
+__all__ = ["Material", "Run", "Trained", "float_twin_accuracy", "gather", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,16 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Material:
-    """Every recording a run touches, split."""
+class Material:
+    """Every recording a run touches, split.
+
+    Attributes:
+        learned: What is learned from.
+        recordings_count: How many recordings the data set holds.
+        held_out: Recordings never learned from.
+        validation: Recordings that are only looked at after each epoch.
+        emulated_held_out: Emulated samples never learned from.
+    """
 
     learned: tuple[LabelledRecordings, ...]
     recordings_count: int
@@ -102,12 +110,13 @@ class _Source:
         return Labelled(np.concatenate(features), self.labels)
 
 
-def train(config: TrainingConfig, run: Run | None = None) -> Trained:
+def train(config: TrainingConfig, run: Run | None = None, *, material: Material | None = None) -> Trained:
     """Train, freeze and score an encoder.
 
     Args:
         config: Everything that decides the result.
         run: How it is carried out.
+        material: What ``gather`` returned for this configuration, where several trainings share it.
 
     Raises:
         MissingDependencyError: The packages of the extra ``train`` are not installed.
@@ -117,7 +126,7 @@ def train(config: TrainingConfig, run: Run | None = None) -> Trained:
             raise MissingDependencyError.of(package, extra="train", purpose="training")
     run = run or Run()
     captions = _captions(config)
-    material = _gather(config, run.on_data)  # before torch, so that data that cannot be used fails at once
+    material = material or gather(config, run.on_data)  # before torch, so that data that cannot be used fails at once
     from quant.freezing import freeze
     from quant.training import reproducible
 
@@ -136,8 +145,13 @@ def train(config: TrainingConfig, run: Run | None = None) -> Trained:
     return Trained(network, score, emulated_score, history, teacher_history, *held)
 
 
-def float_twin_accuracy(config: TrainingConfig, run: Run | None = None) -> float:
+def float_twin_accuracy(config: TrainingConfig, run: Run | None = None, *, material: Material | None = None) -> float:
     """Return the accuracy, on the recordings held out, of the same encoder trained with real weights and activations.
+
+    Args:
+        config: Of the ternary encoder.
+        run: How it is carried out.
+        material: As for ``train``.
 
     Raises:
         ConfigError: Nothing is held out.
@@ -147,7 +161,7 @@ def float_twin_accuracy(config: TrainingConfig, run: Run | None = None) -> float
 
     run, captions = run or Run(), _captions(config)
     twin = replace(config, recipe=config.recipe.float_twin, hardware=HardwareChoice())
-    material = _gather(twin, run.on_data)
+    material = material or gather(twin, run.on_data)
     held = _labelled(twin, material.held_out)
     if held is None:
         raise ConfigError("a float twin is scored on recordings held out, but none are")
@@ -164,7 +178,16 @@ def _captions(config: TrainingConfig) -> CaptionSet:
     return captions
 
 
-def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
+def gather(config: TrainingConfig, on_progress: OnProgress = ignore_progress) -> Material:
+    """Read and emulate what a run learns from and is scored on.
+
+    Args:
+        config: Its data and seed are what counts.
+        on_progress: Called while recordings are read or emulated.
+
+    Raises:
+        ConfigError: There are no recordings where they should be, or nothing is left to learn from.
+    """
     data = config.data
     learned: list[LabelledRecordings] = []
     count, kept, validation, emulated_kept = 0, None, None, None
@@ -182,7 +205,7 @@ def _gather(config: TrainingConfig, on_progress: OnProgress) -> _Material:
         emulated_kept = emulate(data.emulated, data.emulated_held_out, seed=config.seed, held_out=True)
     if not learned:
         raise ConfigError("there must be recordings or emulated samples to learn from, but there are none")
-    return _Material(tuple(learned), count, kept, validation, emulated_kept)
+    return Material(tuple(learned), count, kept, validation, emulated_kept)
 
 
 def _recordings(path: Path, on_progress: OnProgress) -> LabelledRecordings:
@@ -195,7 +218,7 @@ def _recordings(path: Path, on_progress: OnProgress) -> LabelledRecordings:
 
 
 def _learn(
-    config: TrainingConfig, run: Run, captions: CaptionSet, material: _Material
+    config: TrainingConfig, run: Run, captions: CaptionSet, material: Material
 ) -> tuple[Encoder, tuple[Epoch, ...], tuple[Epoch, ...]]:
     """Return the trained encoder, and what its epochs and its teacher's did."""
     source = _source(config, material)
@@ -270,7 +293,7 @@ class _Lesson:
         self.run.on_epoch(self.epochs_before + done, self.epochs_total)
 
 
-def _source(config: TrainingConfig, material: _Material) -> _Source:
+def _source(config: TrainingConfig, material: Material) -> _Source:
     tables = tuple(EventTable.of(list(part.samples), part.geometry) for part in material.learned)
     labels = [class_indices(part.labels, config.captions.classes) for part in material.learned]
     return _Source(tables, np.concatenate(labels), config)
@@ -284,7 +307,7 @@ def _labelled(config: TrainingConfig, part: LabelledRecordings | None) -> Labell
     return Labelled(features_of(part, config.features), class_indices(part.labels, config.captions.classes))
 
 
-def _provenance(config: TrainingConfig, material: _Material) -> dict[str, str]:
+def _provenance(config: TrainingConfig, material: Material) -> dict[str, str]:
     data = config.data
     return {
         "about": config.about,
