@@ -34,6 +34,7 @@ from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace
 __all__ = ["CrossbarBackend", "CrossbarFactory", "CrossbarSession", "crossbar"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FRESH_S = 1.0  # the default age, good for a table of measurements that ends earlier
 
 
 @dataclass(slots=True)
@@ -266,7 +267,12 @@ class CrossbarFactory:
             raise InvalidValueError(f"crossbar needs a preset, as in crossbar:rram_wan2022; known: {known}")
         config = CrossbarConfig.parse(options)
         device = Device.from_csv(argument) if argument.endswith(".csv") else _device(load("presets", argument), config)
-        config.device.applied_to(device)  # an impossible change is refused here, not when a network arrives
+        changed = config.device.applied_to(device)  # what is impossible is refused here, not when a network arrives
+        if changed.ages and config.age_s > max(device.characterised_s, FRESH_S):
+            raise InvalidValueError(
+                f"age_s of {device.name!r} must be at most {device.characterised_s:g}, as long as it was measured, "
+                f"but is {config.age_s:g}"
+            )
         return CrossbarBackend(device, config)
 
     def missing(self) -> str | None:

@@ -35,7 +35,7 @@ class DeviceOptions:
         programming: ``published`` uses the preset's statistics or loop, ``verify`` a generic write-verify loop with
             pulses counted, ``off`` puts every cell on its target and keeps it there.
         verify_tolerance: Accepted distance from the target in the generic loop, as a share of on minus off.
-        drift: Whether cells drift.
+        drift: Whether cells drift, relax and move at all after they were written.
         read_noise: ``published``, ``off``, or the published amount with another memory.
         noise: Read noise as a share of the conductance, in place of the preset's amount; None keeps that.
         spread_on, spread_off: Device-to-device deviation at the two levels in microsiemens, in place of the preset's
@@ -90,9 +90,11 @@ class DeviceOptions:
         """
         device = self._levels(device)
         device = device.having(**self._writing(device))
-        parts: dict[str, Any] = {"read_noise": self._noise(device), "faults": self._faults()}
-        if not self.drift:
-            parts["drift"] = None
+        parts: dict[str, Any] = {
+            "read_noise": self._noise(device),
+            "faults": self._faults(),
+            "still": device.still or not self.drift,
+        }
         if self.temperature_k != 300.0:
             parts["temperature"] = Temperature(self.temperature_k, self.activation_off_ev, self.activation_on_ev)
         if self.disturb != "off":

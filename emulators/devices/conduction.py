@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hil.errors import InvalidValueError
+from emulators.devices.laws import COEFFICIENT, VOLT, check_limits
 from hil.types import Float64Array
 
 __all__ = ["Conduction", "CubicConduction", "SinhConduction"]
@@ -40,6 +40,10 @@ class CubicConduction:
     third: tuple[float, ...]
     most_volt: float
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit has."""
+        check_limits(self, second=COEFFICIENT, third=COEFFICIENT, most_volt=VOLT)
+
     def terms(self, g_siemens: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return N2 and N3; a cell that does not conduct has none."""
         logs = np.log10(np.maximum(g_siemens, 1e-16))
@@ -61,8 +65,7 @@ class SinhConduction:
 
     def __post_init__(self) -> None:
         """Refuse a scale that is not positive."""
-        if not (np.isfinite(self.scale_volt) and self.scale_volt > 0):
-            raise InvalidValueError(f"sinh conduction needs a positive voltage, but got {self.scale_volt}")
+        check_limits(self, scale_volt=VOLT)
 
     @property
     def most_volt(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.devices.conduction import Conduction
-from emulators.devices.laws import Drift, Shift, Spread
+from emulators.devices.laws import VOLT, Drift, Shift, Spread, check_limits
 from emulators.devices.measured import MeasuredShift, MeasuredSpread, Measurements, Unit
 from emulators.devices.moments import rectified_parameters
 from emulators.devices.programming import WriteVerify
@@ -22,6 +22,8 @@ from hil.types import BoolArray, Float64Array, Int64Array
 __all__ = ["Cells", "Device", "Faults"]
 
 READ_HORIZON_S = 1e-3
+MOST_SIEMENS = 1e3
+LEAST_SPAN_SIEMENS = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,9 @@ class Device:
         conduction: How currents depart from Ohm's law.
         faults: Cells that cannot be programmed.
         read_volt: Voltage at the largest input.
-        characterised_s: Until when the publication measured; later times hold the last figures.
+        characterised_s: Until when the publication measured. Later, power laws go on and tables hold their last
+            figures; a target that asks for such an age from the start is refused.
+        still: Whether cells stay as they were when written: no drift, no relaxation, no movement of the mean.
     """
 
     name: str
@@ -145,17 +149,17 @@ class Device:
     faults: Faults = field(default_factory=Faults)
     read_volt: float = 0.2
     characterised_s: float = float("inf")
+    still: bool = False
 
     def __post_init__(self) -> None:
         """Refuse levels that are out of order or outside the range."""
         low, off, on, high = self.g_min_siemens, self.off_siemens, self.on_siemens, self.g_max_siemens
-        if not all(np.isfinite((low, off, on, high))) or not 0 <= low <= off < on <= high:
+        if not 0 <= low <= off < on <= high <= MOST_SIEMENS or on - off < LEAST_SPAN_SIEMENS:
             raise InvalidValueError(
-                f"device {self.name!r} needs 0 <= g_min <= off < on <= g_max, in siemens, "
-                f"but got {low:g}, {off:g}, {on:g}, {high:g}"
+                f"device {self.name!r} needs 0 <= g_min <= off < on <= g_max <= {MOST_SIEMENS:g}, in siemens, and "
+                f"{LEAST_SPAN_SIEMENS:g} from off to on, but got {low:g}, {off:g}, {on:g}, {high:g}"
             )
-        if not (np.isfinite(self.read_volt) and self.read_volt > 0):
-            raise InvalidValueError(f"device {self.name!r} needs a positive read voltage, but got {self.read_volt}")
+        check_limits(self, read_volt=VOLT, characterised_s=(0.0, float("inf")))
 
     @classmethod
     def from_csv(
@@ -199,7 +203,7 @@ class Device:
     @property
     def ages(self) -> bool:
         """Whether the conductance depends on the time since programming."""
-        return self.spread is not None or self.shift is not None or self.drift is not None
+        return not self.still and any(law is not None for law in (self.spread, self.shift, self.drift))
 
     @property
     def span_siemens(self) -> float:
@@ -301,7 +305,7 @@ class Device:
                 f"down to {np.min(reads, initial=0)}"
             )
         g_siemens = self._landed(cells, t_s)
-        if self.drift is not None:
+        if self.drift is not None and not self.still:
             g_siemens = g_siemens * self.drift.factor(cells.exponent, np.maximum(t_s - cells.written_s, 0.0))
         return self._afflicted(cells, g_siemens, reads)
 
@@ -329,6 +333,8 @@ class Device:
 
     def _landed(self, cells: Cells, t_s: float) -> Float64Array:
         """Return where cells are before they drift: spread, relaxation and the movement of the mean."""
+        if self.still:
+            return self._settled(cells, 0.0)
         moments = np.unique(cells.written_s)
         if len(moments) == 1:
             return self._settled(cells, max(t_s - float(moments[0]), 0.0))

@@ -47,8 +47,8 @@ class ForeignDevice(Device):
 
     @property
     def ages(self) -> bool:
-        """Nobody knows, so it may."""
-        return True
+        """Nobody knows, so it may, unless it is told to stay still."""
+        return not self.still
 
     def program(self, target_siemens: Float64Array, *, rng: np.random.Generator) -> Cells:
         """Write cells as the model does; its state rides along."""
@@ -62,6 +62,7 @@ class ForeignDevice(Device):
 
     def conductance(self, cells: Cells, *, t_s: float, reads: npt.NDArray[np.int64] | int = 0) -> Float64Array:
         """Return what the model reads at a moment."""
-        rng = np.random.default_rng([cells.key, int(np.float64(t_s).view(np.uint64))])
-        g_siemens: Float64Array = np.maximum(self._model().read(cells.state, t_s=t_s, rng=rng), 0.0)
+        seen_s = 0.0 if self.still else t_s
+        rng = np.random.default_rng([cells.key, int(np.float64(seen_s).view(np.uint64))])
+        g_siemens: Float64Array = np.maximum(self._model().read(cells.state, t_s=seen_s, rng=rng), 0.0)
         return self._afflicted(cells, g_siemens, reads)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -24,12 +24,36 @@ __all__ = [
     "Shift",
     "Spread",
     "TimedSpread",
+    "check_limits",
     "interpolate_in_log_time",
     "polynomial",
 ]
 
 MICRO: Final = 1e-6
 LEAST_RELATIVE: Final = 1e-7  # logarithms of relative conductances stop here
+
+# Wide enough for any cell, narrow enough that nothing overflows.
+SIEMENS: Final = (1e-15, 1e3)
+SIEMENS_OR_NONE: Final = (0.0, 1e3)
+SECONDS: Final = (1e-12, 1e12)
+SHARE: Final = (0.0, 1e3)
+COEFFICIENT: Final = (-1e6, 1e6)
+VOLT: Final = (1e-6, 1e3)
+
+
+def check_limits(owner: Any, **limits: tuple[float, float]) -> None:
+    """Refuse fields of a law that are not numbers, or tuples of numbers, between two limits.
+
+    Raises:
+        InvalidValueError: One is not; says which, and what would be right.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(owner, name)
+        numbers = np.ravel(np.asarray(value, dtype=np.float64))
+        if not numbers.size or not ((numbers >= low) & (numbers <= high)).all():
+            raise InvalidValueError(
+                f"{type(owner).__name__} needs {name} between {low:g} and {high:g}, but got {value}"
+            )
 
 
 class Spread(Protocol):
@@ -91,6 +115,10 @@ class PolynomialSpread:
     coefficients_microsiemens: tuple[float, ...]
     reference_microsiemens: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit has."""
+        check_limits(self, coefficients_microsiemens=COEFFICIENT, reference_microsiemens=(1e-9, 1e9))
+
     def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
         """Return the polynomial, never below zero."""
         x = mean_siemens / (MICRO * self.reference_microsiemens)
@@ -116,10 +144,7 @@ class LevelSpread:
 
     def __post_init__(self) -> None:
         """Refuse negative deviations."""
-        sigmas = (self.sigma_off_siemens, self.sigma_on_siemens)
-        if not (np.isfinite(sigmas).all() and min(sigmas) >= 0):
-            got = f"{self.sigma_off_siemens} and {self.sigma_on_siemens} siemens"
-            raise InvalidValueError(f"standard deviations must be zero or positive, but are {got}")
+        check_limits(self, sigma_off_siemens=SIEMENS_OR_NONE, sigma_on_siemens=SIEMENS_OR_NONE)
 
     def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
         """Return the interpolated standard deviation."""
@@ -142,8 +167,9 @@ class TimedSpread:
 
     def __post_init__(self) -> None:
         """Refuse times that do not ascend or match."""
+        check_limits(self, times_s=SECONDS)
         rising = all(a < b for a, b in pairwise(self.times_s))
-        if len(self.times_s) != len(self.spreads) or not rising or self.times_s[0] <= 0:
+        if len(self.times_s) != len(self.spreads) or not rising:
             raise InvalidValueError(f"times must be positive and ascend, one per spread, but are {self.times_s}")
 
     def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
@@ -170,6 +196,10 @@ class LogBranch:
     least: float
     most: float
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit has, and limits in the wrong order."""
+        check_limits(self, slope=COEFFICIENT, intercept=COEFFICIENT, least=SHARE, most=(self.least, SHARE[1]))
+
     def __call__(self, relative: Float64Array) -> Float64Array:
         """Return the branch's value for relative conductances."""
         line = self.slope * np.log(np.maximum(relative, LEAST_RELATIVE)) + self.intercept
@@ -191,6 +221,10 @@ class Branches:
     border: float = float("inf")
     high: tuple[float, ...] = (0.0,)
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit has."""
+        check_limits(self, border=(0.0, float("inf")), high=COEFFICIENT)
+
     def __call__(self, relative: Float64Array) -> Float64Array:
         """Return the value for relative conductances."""
         return np.where(relative < self.border, self.low(relative), polynomial(self.high, relative))
@@ -211,6 +245,10 @@ class PowerLawDrift:
     deviation: Branches
     g_max_siemens: float
     t0_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse a conductance or a time that nothing can be divided by."""
+        check_limits(self, g_max_siemens=SIEMENS, t0_s=SECONDS)
 
     def exponents(self, target_siemens: Float64Array, score: Float64Array) -> Float64Array:
         """Return the exponent of each cell, never negative."""

@@ -95,6 +95,7 @@ def _hermes(
     spread: tuple[float, ...],
     deviation: Branches,
     quality: Branches,
+    off_share: float,
 ) -> Device:
     """Return a unit cell of the HERMES chip, of one or two devices."""
     g_max = g_max_microsiemens * MICRO
@@ -109,11 +110,12 @@ def _hermes(
         about=f"phase-change memory of the HERMES chip, {devices} a cell: programming error, drift, 1/f read noise",
         citation=(
             "Le Gallo et al., Nature Electronics 6, 680 (2023); Khaddam-Aljameh et al., JSSC 57, 1027 (2022); "
-            "Vasilopoulos et al., TED (2023); parameters as in aihwkit (hermes.py). Off level of 1 % assumed"
+            "Vasilopoulos et al., TED (2023); parameters as in aihwkit (hermes.py). "
+            f"Off level of {off_share:.1%} assumed: about the lowest whose published mean and spread fit above zero"
         ),
         g_min_siemens=0.0,
         g_max_siemens=g_max,
-        off_siemens=0.01 * g_max,
+        off_siemens=off_share * g_max,
         on_siemens=g_max,
         spread=PolynomialSpread(spread, g_max_microsiemens),
         drift=drift,
@@ -130,6 +132,7 @@ hermes = _hermes(
     (0.16603222, 4.71806468, -8.48101252, 4.68961419),
     Branches(LogBranch(-0.0117, -0.0057, 0.0091, 0.04), 0.3055, (0.0073, 0.0093, -0.0118)),
     Branches(LogBranch(-0.0117, -0.0069, 0.015, 0.04), 0.16, (0.0123, 0.0211, -0.0280, 0.0069)),
+    0.01,
 )
 
 hermes_single = _hermes(
@@ -140,6 +143,7 @@ hermes_single = _hermes(
     (0.15781817, 2.32443916, -2.16310839, 0.68841818),
     Branches(LogBranch(-0.0120, -0.0023, 0.0124, 0.04), 0.3039, (0.0104, 0.0116, -0.0165)),
     Branches(LogBranch(-0.0078, 0.0038, 0.0179, 0.04), 0.1591, (0.0088, 0.0768, -0.1352, 0.0664)),
+    0.015,
 )
 
 rram_milo2021 = Device(

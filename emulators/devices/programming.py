@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from emulators.devices.laws import MICRO, PolynomialSpread
+from emulators.devices.laws import MICRO, SIEMENS, SIEMENS_OR_NONE, PolynomialSpread, check_limits
 from hil.errors import InvalidValueError
 from hil.types import BoolArray, Float64Array, Int64Array
 
@@ -41,9 +41,8 @@ class SoftBounds:
 
     def __post_init__(self) -> None:
         """Refuse a step that goes nowhere and negative deviations."""
-        rest = (self.step_spread, self.step_noise, self.upper_spread, self.lower_spread, self.write_noise)
-        if not 0 < self.step <= 1 or min(rest) < 0 or not all(np.isfinite(rest)):
-            raise InvalidValueError(f"pulses need a step between 0 and 1 and deviations from 0 up, but got {self}")
+        deviations = ("step_spread", "step_noise", "upper_spread", "lower_spread", "write_noise")
+        check_limits(self, step=(1e-6, 1.0), **dict.fromkeys(deviations, (0.0, 10.0)))
 
     def mean_step(self, level: Float64Array, *, up: bool) -> Float64Array:
         """Return the mean step of a typical device at (...) levels between -1 and 1."""
@@ -87,9 +86,17 @@ class WriteVerify:
 
     def __post_init__(self) -> None:
         """Refuse a loop that cannot end."""
-        if not self.tolerance_siemens > 0 or self.most_pulses < 1 or not self.g_min_siemens < self.g_max_siemens:
+        check_limits(
+            self,
+            g_min_siemens=SIEMENS_OR_NONE,
+            g_max_siemens=SIEMENS,
+            tolerance_siemens=SIEMENS,
+            most_pulses=(1, 1_000_000),
+            read_sigma_siemens=SIEMENS_OR_NONE,
+        )
+        if not self.g_min_siemens < self.g_max_siemens:
             raise InvalidValueError(
-                f"write-verify needs a tolerance above zero, at least one pulse and a range, but got {self}"
+                f"write-verify needs g_min below g_max, but got {self.g_min_siemens:g} and {self.g_max_siemens:g} S"
             )
 
     def run(self, target_siemens: Float64Array, *, rng: np.random.Generator) -> Verified:

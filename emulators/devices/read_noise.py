@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from emulators.devices.laws import Branches, LevelSpread
+from emulators.devices.laws import SECONDS, SHARE, SIEMENS, SIEMENS_OR_NONE, Branches, LevelSpread, check_limits
 from hil.errors import InvalidValueError
 from hil.types import Float64Array
 
@@ -79,8 +79,7 @@ class RelativeNoise:
 
     def __post_init__(self) -> None:
         """Refuse a negative fraction."""
-        if not (np.isfinite(self.fraction) and self.fraction >= 0):
-            raise InvalidValueError(f"read noise must be a fraction, zero or positive, but is {self.fraction}")
+        check_limits(self, fraction=SHARE)
 
     def trait(self, programmed_siemens: Float64Array) -> Float64Array:
         """Return nothing: all of it follows from the conductance of the moment."""
@@ -122,6 +121,10 @@ class SaturatingNoise:
     limit_siemens: float
     scale_siemens: float
 
+    def __post_init__(self) -> None:
+        """Refuse a negative deviation and a scale that nothing can be divided by."""
+        check_limits(self, limit_siemens=SIEMENS_OR_NONE, scale_siemens=SIEMENS)
+
     def trait(self, programmed_siemens: Float64Array) -> Float64Array:
         """Return nothing: all of it follows from the conductance of the moment."""
         return np.zeros(())
@@ -148,6 +151,10 @@ class AccumulatedNoise:
     t_read_s: float
     t0_s: float
 
+    def __post_init__(self) -> None:
+        """Refuse a conductance or a time that nothing can be divided by."""
+        check_limits(self, g_max_siemens=SIEMENS, t_read_s=SECONDS, t0_s=(0.0, SECONDS[1]))
+
     def trait(self, programmed_siemens: Float64Array) -> Float64Array:
         """Return Q of the programmed conductance."""
         return self.quality(programmed_siemens / self.g_max_siemens)
@@ -172,6 +179,10 @@ class PowerQuality:
     factor: float
     exponent: float
     limit: float
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit has."""
+        check_limits(self, factor=SHARE, exponent=(0.0, 100.0), limit=SHARE)
 
     def __call__(self, relative: Float64Array) -> Float64Array:
         """Return the value for relative conductances."""
@@ -207,6 +218,7 @@ class Ladder:
 
     def __post_init__(self) -> None:
         """Refuse times that are out of order."""
+        check_limits(self, shortest_s=SECONDS)
         if not 0 < self.shortest_s < self.longest_s:
             got = f"{self.shortest_s} and {self.longest_s} s"
             raise InvalidValueError(f"1/f noise needs 0 < shortest < longest memory, but got {got}")
@@ -250,6 +262,7 @@ class Telegraph:
 
     def __post_init__(self) -> None:
         """Refuse times out of order and states that are never or always taken."""
+        check_limits(self, shortest_s=SECONDS, longest_s=SECONDS)
         if not (0 < self.shortest_s < self.longest_s < float("inf") and 0 < self.occupancy < 1):
             got = f"{self.shortest_s} s, {self.longest_s} s, {self.occupancy}"
             raise InvalidValueError(

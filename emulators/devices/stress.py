@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import InvalidValueError
+from emulators.devices.laws import SECONDS, check_limits
 from hil.types import Float64Array
 
 __all__ = ["BOLTZMANN_EV_PER_KELVIN", "ReadDisturb", "Temperature"]
 
 BOLTZMANN_EV_PER_KELVIN: Final = 8.617333262e-5
 LEAST_TRANSITION_S: Final = 1e-9
+KELVIN: Final = (150.0, 500.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,8 @@ class ReadDisturb:
     M: Final = 0.41
 
     def __post_init__(self) -> None:
-        """Refuse times, voltages and temperatures that are not positive."""
-        for name in ("t_read_s", "read_volt", "kelvin"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise InvalidValueError(f"read disturb needs a positive {name}, but got {value}")
+        """Refuse what the model says nothing about: it was fitted to a few tenths of a volt."""
+        check_limits(self, t_read_s=SECONDS, read_volt=(1e-6, 5.0), kelvin=KELVIN)
 
     @property
     def power(self) -> float:
@@ -88,12 +86,7 @@ class Temperature:
 
     def __post_init__(self) -> None:
         """Refuse temperatures at which the model means nothing."""
-        for name in ("kelvin", "reference_kelvin"):
-            value = getattr(self, name)
-            if not 150.0 <= value <= 500.0:
-                raise InvalidValueError(f"{name} must be between 150 and 500, but is {value}")
-        if not (np.isfinite(self.off_ev) and np.isfinite(self.on_ev)):
-            raise InvalidValueError(f"activation energies must be finite, but are {self.off_ev} and {self.on_ev} eV")
+        check_limits(self, kelvin=KELVIN, reference_kelvin=KELVIN, off_ev=(-5.0, 5.0), on_ev=(-5.0, 5.0))
 
     def factor(self, target_siemens: Float64Array, *, off_siemens: float, on_siemens: float) -> Float64Array:
         """Return what conductances of those targets are multiplied by."""

@@ -150,6 +150,7 @@ def test_tiles_without_events_are_not_converted():
         ("crossbar:ideal?adc_bits=40", InvalidValueError, "1 to 16 bits"),
         ("crossbar:ideal?mapping=tnn_x", UnknownNameError, "tnn_iii"),
         ("crossbar:ideal?age_s=-1", InvalidValueError, "age_s"),
+        ("crossbar:rram_wan2022?age_s=200000", InvalidValueError, "at most 172800"),
         ("crossbar:ideal?adc_gain=nan", InvalidValueError, "gain"),
         ("crossbar:ideal?read_noise=perhaps", InvalidValueError, "telegraph"),
         ("crossbar:ideal?drift=perhaps", InvalidValueError, "on or off"),

@@ -140,11 +140,11 @@ def gong(g, t, n, rng):
 
 
 PUBLISHED = {
-    "pcm_nandakumar2019": (nandakumar, 0.25, 25.0),
-    "pcm_joshi2020": (joshi, 0.25, 25.0),
-    "hermes": (hermes, 0.3, 20.7),
-    "hermes_single": (hermes_single, 0.3, 10.35),
-    "rram_milo2021": (milo, 50.0, 225.0),
-    "rram_wan2022": (wan, 1.0, 39.26),
-    "sonos": (sonos, 0.1, 18.0),
+    "pcm_nandakumar2019": nandakumar,
+    "pcm_joshi2020": joshi,
+    "hermes": hermes,
+    "hermes_single": hermes_single,
+    "rram_milo2021": milo,
+    "rram_wan2022": wan,
+    "sonos": sonos,
 }

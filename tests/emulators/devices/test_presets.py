@@ -17,6 +17,7 @@ from tests.emulators.devices.published import PUBLISHED
 MICRO = 1e-6
 PRESETS = [
     "hermes",
+    "hermes_single",
     "hfo2_gong2022",
     "ideal",
     "pcm_joshi2020",
@@ -27,16 +28,13 @@ PRESETS = [
 ]
 
 
-def levels(device, n):
-    return np.linspace(device.off_siemens, device.on_siemens, n)
-
-
 @pytest.mark.parametrize("t_s", [0.0, 1.0, 3600.0, 86400.0])
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_cells_have_the_published_mean_and_spread_at_every_level(name, t_s):
-    draw, low, high = PUBLISHED[name]
+    draw = PUBLISHED[name]
     device = load("presets", name)
-    for g in np.linspace(low, high, 9):
+    off, on, most = (g / MICRO for g in (device.off_siemens, device.on_siemens, device.g_max_siemens))
+    for g in sorted({*np.linspace(off, most, 9), on, 0.5 * (off + on)}):
         rng = stream(1, name, round(g * 1e3), round(t_s))
         cells = device.program(np.full((250, 200), g * MICRO), rng=rng)
         ours = device.read(cells, t_s=t_s, rng=rng) / MICRO
@@ -45,6 +43,20 @@ def test_cells_have_the_published_mean_and_spread_at_every_level(name, t_s):
         assert ours.std() == pytest.approx(published.std(), rel=0.02)
         slack = 0.013 * published.std()
         assert abs(ours.mean() - published.mean()) < max(0.02 * published.mean(), slack)
+
+
+def test_every_preset_is_compared_with_its_publication():
+    assert set(names("presets")) == {*PUBLISHED, "ideal", "hfo2_gong2022"}  # what holds still is compared below
+
+
+@pytest.mark.parametrize("name", ["ideal", "hfo2_gong2022"])
+def test_cells_without_published_movement_stay_where_they_landed(name):
+    device = load("presets", name)
+    target = np.linspace(device.off_siemens, device.on_siemens, 50_000).reshape(250, 200)
+    cells = device.program(target, rng=stream(1, name))
+    landed = target if cells.landed_siemens is None else cells.landed_siemens
+    for t_s in (0.0, 1.0, 3600.0, 86400.0):
+        assert np.array_equal(device.read(cells, t_s=t_s, rng=stream(2)), landed)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -131,6 +143,18 @@ def test_nothing_goes_wrong_at_any_level_or_time(off, span, name, t_s, faults):
 def test_impossible_devices_are_refused(part, bad):
     with pytest.raises(InvalidValueError, match="needs"):
         load("presets", "rram_wan2022").having(**{part: bad})
+
+
+@pytest.mark.parametrize("name", ["sonos", "rram_wan2022", "pcm_nandakumar2019"])
+def test_cells_told_to_stay_still_neither_drift_nor_relax_nor_move(name):
+    device = load("presets", name)
+    target = np.full((20, 20), device.on_siemens)
+    for still in (True, False):
+        told = device.having(still=still)
+        cells = told.program(target, rng=stream(5))
+        fresh, old = (told.conductance(cells, t_s=t_s) for t_s in (0.0, 86400.0))
+        assert np.array_equal(fresh, old) == still
+        assert told.ages != still
 
 
 def test_stuck_cells_are_the_share_asked_for():

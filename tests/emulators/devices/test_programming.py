@@ -61,17 +61,16 @@ def test_fitted_statistics_replace_the_loop():
         assert float(fit.sigma_siemens(np.array(level), 0.0)) == pytest.approx(deviation, rel=0.15)
 
 
-@pytest.mark.parametrize("level", [26.0, 38.0, 50.0, 62.0, 74.0])
+@pytest.mark.parametrize("level", [10.0, 26.0, 50.0, 74.0, 90.0])
 def test_the_loop_leaves_what_the_published_pulses_leave(level):
-    """Cells that never settle make the standard deviation itself converge too slowly to compare to 2 %."""
+    """Cells that never settle are few and far off, kurtosis up to 84: the error of 400,000 deviations is 0.7 %."""
     device = load("presets", "hfo2_gong2022")
-    ours = device.program(np.full((400, 500), level * MICRO), rng=stream(7)).landed_siemens / MICRO
-    published = gong(level, 0.0, 200_000, stream(8))
+    ours = device.program(np.full((8 * 250, 200), level * MICRO), rng=stream(7)).landed_siemens / MICRO
+    published = gong(level, 0.0, 400_000, stream(8))
     assert ours.mean() == pytest.approx(published.mean(), rel=0.02)
-    settled = [np.abs(g - level) <= 4.0 for g in (ours, published)]
-    assert settled[0].mean() == pytest.approx(settled[1].mean(), rel=0.02)
-    deviations = [g[kept].std() for g, kept in zip((ours, published), settled, strict=True)]
-    assert deviations[0] == pytest.approx(deviations[1], rel=0.02)
+    assert ours.std() == pytest.approx(published.std(), rel=0.02)
+    settled = [np.mean(np.abs(g - level) <= 4.0) for g in (ours, published)]
+    assert settled[0] == pytest.approx(settled[1], rel=0.02)
 
 
 def test_published_array_reaches_its_levels_where_its_bounds_allow():
