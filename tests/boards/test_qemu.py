@@ -99,17 +99,19 @@ def test_protocol_network_stays_within_its_budget_on_cortex_m4():
 
 
 @pytest.mark.tool(*ARM)
-def test_instructions_are_the_same_from_run_to_run_and_grow_with_active_inputs():
-    """The counter ticks every 40 instructions, so that is how far two runs may differ."""
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m55", "stm32f4"])
+def test_instructions_are_the_same_from_run_to_run_and_grow_with_active_inputs(cpu):
+    """A tick is many instructions and a byte arrives anywhere within one, so the firmware starts a tick of its own."""
     network = random_network((600, 64, 16), rng=stream(6, "count"))
     sparse = random_features(network, 1, rng=stream(7, "count"), active=0.05)
     dense = random_features(network, 1, rng=stream(7, "count"), active=1.0)
-    with open_target("qemu:cortex-m4").program(network, seed=0) as session:
-        counts = [
-            session.infer(windows, t_us=np.zeros(1, np.int64)).telemetry.time for windows in (sparse, sparse, dense)
-        ]
-    assert abs(counts[0] - counts[1]) <= 80
-    assert counts[2] > 3 * counts[0]
+    counts = set()
+    for _ in range(2):
+        with open_target(f"qemu:{cpu}").program(network, seed=0) as session:
+            counts |= {session.infer(sparse, t_us=np.zeros(1, np.int64)).telemetry.time for _ in range(8)}
+            most = session.infer(dense, t_us=np.zeros(1, np.int64)).telemetry.time
+    assert len(counts) == 1
+    assert most > 3 * counts.pop()
 
 
 @pytest.fixture

@@ -63,14 +63,25 @@ uint8_t *hil_port_program_memory(void)
     return program_memory;
 }
 
+static uint64_t ticks;
+static uint32_t last_tick;
+
 uint64_t hil_port_count(void)
 {
-    static uint64_t ticks;
-    static uint32_t last;
     uint32_t now = SYSTICK_MASK - (SYSTICK_VALUE & SYSTICK_MASK);
-    ticks += (now - last) & SYSTICK_MASK;
-    last = now;
+    ticks += (now - last_tick) & SYSTICK_MASK;
+    last_tick = now;
     return ticks * HIL_TICK_NUMERATOR / HIL_TICK_DENOMINATOR;
+}
+
+/* A byte arrives anywhere within a tick of many instructions; writing any value starts the tick again from here. Ticks
+ * go on at a whole number of counts, so that the division rounds what follows the same way every time. */
+void hil_port_count_align(void)
+{
+    (void)hil_port_count();
+    ticks += (HIL_TICK_DENOMINATOR - ticks % HIL_TICK_DENOMINATOR) % HIL_TICK_DENOMINATOR;
+    SYSTICK_VALUE = 0;
+    last_tick = SYSTICK_MASK;
 }
 
 uint8_t hil_port_count_kind(void)

@@ -98,6 +98,10 @@ uint64_t hil_port_count(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void hil_port_count_align(void)
+{
+}
+
 uint8_t hil_port_count_kind(void)
 {
     return HIL_COUNT_NANOSECONDS;

@@ -68,6 +68,10 @@ uint64_t hil_port_count(void)
     return (uint64_t)high << 32 | low;
 }
 
+void hil_port_count_align(void)
+{
+}
+
 uint8_t hil_port_count_kind(void)
 {
     return HIL_COUNT_INSTRUCTIONS;

@@ -144,6 +144,7 @@ static void run_layer(const hil_layer *layer, const int8_t *inputs, int8_t *foll
 
 uint64_t hil_network_run(const hil_program *program, int trace)
 {
+    hil_port_count_align();
     uint64_t start = hil_port_count();
     int8_t *inputs = vectors[0], *following = vectors[1];
     hil_network_forget();

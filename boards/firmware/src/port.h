@@ -20,6 +20,12 @@ void hil_port_write(const uint8_t *bytes, size_t length);
 /* A clock that only moves forward, in units of hil_port_count_kind(); called at least once per layer and position,
  * so that a short hardware counter can be extended to 64 bits. */
 uint64_t hil_port_count(void);
+
+/* Start the clock's current tick anew, so that equal work that follows moves it equally; nothing where a tick is one
+ * instruction or one cycle. */
+void hil_port_count_align(void);
+
+/* What the clock counts. */
 uint8_t hil_port_count_kind(void);
 
 /* What this is: CPU and board, for provenance. */
