@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import ClassVar
 
 __all__ = [
@@ -70,17 +71,31 @@ class UnknownNameError(InputError, LookupError):
 class FormatError(InputError):
     """A file is not of the format it was read as."""
 
+    def in_file(self, path: str | PathLike[str]) -> FormatError:
+        """Return the same error with the file's name in front, unless the message names it already."""
+        name = str(path)
+        return self if name in str(self) else type(self)(f"{name}: {self}")
+
 
 class DamagedFileError(FormatError):
     """A file of the right format is broken.
 
     Attributes:
+        message: What is wrong, without its place.
         offset_bytes: Where in the file the damage was met.
     """
 
     def __init__(self, message: str, *, offset_bytes: int) -> None:
         super().__init__(f"{message} (at byte {offset_bytes})")
+        self.message = message
         self.offset_bytes = offset_bytes
+
+    def in_file(self, path: str | PathLike[str]) -> DamagedFileError:
+        """Return the same error with the file's name in front, unless the message names it already."""
+        name = str(path)
+        if name in self.message:
+            return self
+        return type(self)(f"{name}: {self.message}", offset_bytes=self.offset_bytes)
 
 
 class MissingError(HilError):

@@ -172,7 +172,7 @@ def refuse_unknown_options(options: Mapping[str, str], known: list[str], *, of: 
     """
     for key in options:
         if key not in known:
-            raise UnknownNameError.of(f"option of {of}", key, known)
+            raise UnknownNameError(f"{of} has no option {key!r}; known: {', '.join(sorted(known)) or 'none'}")
 
 
 def open_target(target: str) -> Backend:
@@ -209,7 +209,10 @@ def open_recording(
         message = f"{path} is empty; expected an event recording"
         raise FormatError(message)
     reader = cast("SourceFormat", load("sources", format_name)) if format_name else _recognise(head, path)
-    return reader.open(path, options=options or {}, salvage=salvage)
+    try:
+        return reader.open(path, options=options or {}, salvage=salvage)
+    except FormatError as error:
+        raise error.in_file(path) from error
 
 
 def _recognise(head: bytes, path: Path) -> SourceFormat:

@@ -186,6 +186,7 @@ class FeatureBatch:
         t_end_us: (n,) int64, end of each window: the moment it is complete and may be inferred.
         n_events: (n,) int64, events in each window before clipping.
         clipped: Share of feature values that were clipped to the int8 range, 0 to 1.
+        events_left_out: Events after the last full window that the rule for partial windows leaves out.
     """
 
     features: Int8Array
@@ -193,6 +194,7 @@ class FeatureBatch:
     t_end_us: Int64Array
     n_events: Int64Array
     clipped: float = 0.0
+    events_left_out: int = 0
 
     def __post_init__(self) -> None:
         """Take read-only views and refuse columns of different lengths."""

@@ -7,7 +7,7 @@ import re
 
 from hil.types import Telemetry
 
-__all__ = ["bytes_text", "clipped", "cosine_text", "cost_text", "count", "percent", "quantity"]
+__all__ = ["bytes_text", "clipped", "cosine_text", "cost_text", "count", "left_out_words", "percent", "quantity"]
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 UNITS = {"wall": "s", "instructions": "instructions", "cycles": "cycles"}
@@ -55,6 +55,16 @@ def count(number: int, thing: str) -> str:
         ('1 window', '2 windows')
     """
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def left_out_words(n_events: int) -> str:
+    """Return what a rule for partial windows leaves out, as the end of a clause; nothing where it leaves out nothing.
+
+    Example:
+        >>> "9 events" + left_out_words(19585), "9 events" + left_out_words(0)
+        ('9 events (19,585 more after the last full window left out)', '9 events')
+    """
+    return f" ({n_events:,} more after the last full window left out)" if n_events else ""
 
 
 def percent(share: float | None) -> str:

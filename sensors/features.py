@@ -44,7 +44,8 @@ def encode(
         on_progress: Called with the windows done so far; their total is not known.
 
     Returns:
-        (n, d_in) int8 counts with the times of each window and the share of values that were clipped.
+        (n, d_in) int8 counts with the times of each window, the share of values that were clipped, and how many events
+        at the end of the stream are in no window.
 
     Raises:
         InvalidValueError: No geometry is known, an event lies outside it, or the spec cannot be met.
@@ -57,7 +58,10 @@ def encode(
     windows: list[tuple[int, int, int]] = []
     rows: list[Int8Array] = []
     n_clipped = 0
-    for window in time_windows(source, spec.window_us, last=spec.last_window, empty="skip"):
+    left_out: list[int] = []
+    for window in time_windows(
+        source, spec.window_us, last=spec.last_window, empty="skip", on_left_out=left_out.append
+    ):
         row, clipped = encoder.encode(window)
         rows.append(row)
         windows.append((window.start_us, window.end_us, len(window.events)))
@@ -66,7 +70,7 @@ def encode(
     times = np.array(windows, dtype=np.int64).reshape(-1, 3)
     features = np.stack(rows) if rows else np.empty((0, spec.d_in), np.int8)
     share = n_clipped / features.size if features.size else 0.0
-    return FeatureBatch(features, times[:, 0], times[:, 1], times[:, 2], clipped=share)
+    return FeatureBatch(features, times[:, 0], times[:, 1], times[:, 2], clipped=share, events_left_out=sum(left_out))
 
 
 def encode_window(batch: EventBatch, geometry: Geometry, spec: FeatureSpec) -> Int8Array:

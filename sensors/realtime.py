@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hil.errors import InvalidValueError
 from hil.inference import infer
 from hil.latency import Answers, LatencyScore, follow, score
-from hil.network import FeatureSpec, TernaryNetwork
+from hil.network import TernaryNetwork
 from hil.ports import Backend, EventSource
 from hil.progress import OnProgress, ignore_progress
 from hil.replay import Pace, Replay, VirtualClock, WallClock
-from hil.types import Float32Array
+from hil.types import FeatureBatch, Float32Array
 from sensors.features import FeatureEncoder, encode
 from sensors.windows import TimeWindows, Window
 
-__all__ = ["NEWEST", "run_in_time"]
+__all__ = ["NEWEST", "TimedRun", "run_in_time"]
 
 NEWEST = Pace(policy="drop-oldest", capacity=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedRun:
+    """What became of a target that answered while a recording went on.
+
+    Attributes:
+        score: What its lateness cost.
+        replay: With its account and how late windows were handed out.
+        events_left_out: Events at the end of the recording that the network's rule for partial windows leaves out;
+            neither the reference nor the target saw them.
+    """
+
+    score: LatencyScore
+    replay: Replay[Window]
+    events_left_out: int
 
 
 def run_in_time(
@@ -30,7 +48,7 @@ def run_in_time(
     pace: Pace = NEWEST,
     service_us: int | None = None,
     on_progress: OnProgress = ignore_progress,
-) -> tuple[LatencyScore, Replay[Window]]:
+) -> TimedRun:
     """Let a target answer window after window and judge it against exact software without delay.
 
     Args:
@@ -44,9 +62,6 @@ def run_in_time(
             None measures real time.
         on_progress: Called with the windows answered and their total.
 
-    Returns:
-        The score, and the replay with its account and lateness.
-
     Raises:
         InvalidValueError: The network does not say how events become its input, or the stream has no window.
     """
@@ -54,7 +69,8 @@ def run_in_time(
     if spec is None:
         message = f"network {network.name!r} does not say how events become its input; give one that does"
         raise InvalidValueError(message)
-    expected = _reference(source, spec, network, reference)
+    features = encode(source, spec)
+    expected = _reference(features, network, reference)
     if not len(expected.about_us):
         message = "the recording has no events, so there is nothing to answer"
         raise InvalidValueError(message)
@@ -67,21 +83,20 @@ def run_in_time(
         session.infer(np.zeros((1, network.d_in), np.int8), t_us=first_us)  # so that what loads once makes nothing late
 
         def answer(window: Window) -> Float32Array:
-            features, _ = encoder.encode(window)
-            inference = session.infer(features[None], t_us=np.array([window.end_us]))
+            row, _ = encoder.encode(window)
+            inference = session.infer(row[None], t_us=np.array([window.end_us]))
             if isinstance(clock, VirtualClock):
                 clock.advance((service_us or 0) * 1e-6)
             on_progress(replay.account.packets_received, len(expected.about_us))
-            row: Float32Array = inference.outputs[0]
-            return row
+            output: Float32Array = inference.outputs[0]
+            return output
 
         actual = follow(replay, answer, threshold=network.gate_threshold)
     judged = score(expected, actual, same_meaning=network.gate_threshold, tolerance_us=spec.window_us)
-    return judged, replay
+    return TimedRun(judged, replay, features.events_left_out)
 
 
-def _reference(source: EventSource, spec: FeatureSpec, network: TernaryNetwork, backend: Backend) -> Answers:
-    features = encode(source, spec)
+def _reference(features: FeatureBatch, network: TernaryNetwork, backend: Backend) -> Answers:
     if not len(features):
         return Answers.at_once(features.t_end_us, np.empty((0, network.d_out), np.float32), threshold=0.0)
     with backend.program(network, seed=0) as session:

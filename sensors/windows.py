@@ -11,20 +11,28 @@ stretch after the last full window is the caller's stated choice (``hil.network.
     It becomes a window when it covers at least half of one: half the time, from the window's start to the last event
     inclusive, or half the count.
 
-A recording shorter than one window is always kept, whatever the choice.
+A recording shorter than one window is always kept, whatever the choice. How many events the choice leaves out is said
+to ``on_left_out``, so that an account can state it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hil.errors import InvalidValueError
 from hil.network import LastWindow
 from hil.types import EventBatch
 
-__all__ = ["TimeWindows", "Window", "count_windows", "time_windows"]
+__all__ = ["OnLeftOut", "TimeWindows", "Window", "count_windows", "time_windows"]
+
+OnLeftOut: TypeAlias = Callable[[int], None]
+"""Told at the end of the stream how many events of its last stretch became no window, if any."""
+
+
+def _ignore(_n_events: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +82,7 @@ def time_windows(
     *,
     last: LastWindow = "half",
     empty: Literal["yield", "skip"] = "yield",
+    on_left_out: OnLeftOut = _ignore,
 ) -> Iterator[Window]:
     """Yield windows of equal length that tile the stream from its first event.
 
@@ -83,15 +92,18 @@ def time_windows(
         last: What becomes of the stretch after the last full window.
         empty: Whether windows without events are yielded or skipped. A stream that jumps far ahead has as many empty
             windows as the jump is long; skipping them costs nothing.
+        on_left_out: Called at the end with the events that ``last`` leaves out.
 
     Raises:
         InvalidValueError: The window is not at least one microsecond long, or ``last`` is unknown.
     """
     _check(window_us, "us", last)
-    return _time_windows(batches, window_us, last, skip=empty == "skip")
+    return _time_windows(batches, window_us, last, on_left_out, skip=empty == "skip")
 
 
-def _time_windows(batches: Iterable[EventBatch], window_us: int, last: LastWindow, *, skip: bool) -> Iterator[Window]:
+def _time_windows(
+    batches: Iterable[EventBatch], window_us: int, last: LastWindow, on_left_out: OnLeftOut, *, skip: bool
+) -> Iterator[Window]:
     held: list[EventBatch] = []
     first_us = start_us = None
     for batch in batches:
@@ -112,28 +124,35 @@ def _time_windows(batches: Iterable[EventBatch], window_us: int, last: LastWindo
         covered_us = int(events.t[-1]) + 1 - start_us
         if start_us == first_us or _is_kept(covered_us, window_us, last):
             yield Window(start_us, start_us + window_us, events)
+        else:
+            on_left_out(len(events))
 
 
 def _next_start(end_us: int, next_event_us: int, window_us: int) -> int:
     return end_us + (next_event_us - end_us) // window_us * window_us
 
 
-def count_windows(batches: Iterable[EventBatch], n_events: int, *, last: LastWindow = "half") -> Iterator[Window]:
+def count_windows(
+    batches: Iterable[EventBatch], n_events: int, *, last: LastWindow = "half", on_left_out: OnLeftOut = _ignore
+) -> Iterator[Window]:
     """Yield windows of equally many events; each ends one microsecond after its last event.
 
     Args:
         batches: A source, or batches in time order.
         n_events: Events in every window.
         last: What becomes of the events after the last full window.
+        on_left_out: Called at the end with the events that ``last`` leaves out.
 
     Raises:
         InvalidValueError: The window does not hold at least one event, or ``last`` is unknown.
     """
     _check(n_events, "events", last)
-    return _count_windows(batches, n_events, last)
+    return _count_windows(batches, n_events, last, on_left_out)
 
 
-def _count_windows(batches: Iterable[EventBatch], n_events: int, last: LastWindow) -> Iterator[Window]:
+def _count_windows(
+    batches: Iterable[EventBatch], n_events: int, last: LastWindow, on_left_out: OnLeftOut
+) -> Iterator[Window]:
     held: list[EventBatch] = []
     n_held = n_windows = 0
     for batch in batches:
@@ -146,6 +165,8 @@ def _count_windows(batches: Iterable[EventBatch], n_events: int, last: LastWindo
         n_held += len(rest)
     if n_held and (n_windows == 0 or _is_kept(n_held, n_events, last)):
         yield _counted(_join(held))
+    elif n_held:
+        on_left_out(n_held)
 
 
 def _counted(events: EventBatch) -> Window:

@@ -52,6 +52,7 @@ def _stream(comparison: Comparison) -> dict[str, Any]:
     return {
         "windows": len(features),
         "events": int(features.n_events.sum()),
+        "events_left_out": features.events_left_out,
         "clipped_share": _number(features.clipped),
         "t_start_us": features.t_start_us.tolist(),
         "t_end_us": features.t_end_us.tolist(),

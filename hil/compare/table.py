@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hil.words import bytes_text, cosine_text, cost_text, count, percent
+from hil.words import bytes_text, cosine_text, cost_text, count, left_out_words, percent
 
 if TYPE_CHECKING:
     from hil.compare.comparison import Comparison, TargetComparison
@@ -36,7 +36,7 @@ def _title(comparison: Comparison) -> str:
     name = f"{recording.name} ({recording.width}x{recording.height})" if recording else "windows"
     return (
         f"{name} through {comparison.network.name}: {count(len(features), 'window')}, {seconds:.1f} s, "
-        f"{int(features.n_events.sum()):,} events; {comparison.settings.codec} vectors, seed {comparison.manifest.seed}"
+        f"{int(features.n_events.sum()):,} events{left_out_words(features.events_left_out)}; {comparison.settings.codec} vectors, seed {comparison.manifest.seed}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hil.compare import Comparison, TargetComparison
-from hil.words import bytes_text, count, percent
+from hil.words import bytes_text, count, left_out_words, percent
 
 __all__ = ["stream_sentence", "target_sentence"]
 
@@ -14,7 +14,8 @@ def stream_sentence(comparison: Comparison) -> str:
     seconds = (int(features.t_end_us.max()) - int(features.t_start_us.min())) / 1e6
     every = len(features) * comparison.network.d_out * 4
     return (
-        f"{int(features.n_events.sum()):,} events in {seconds:.1f} s became {count(len(features), 'window')}. "
+        f"{int(features.n_events.sum()):,} events{left_out_words(features.events_left_out)} in {seconds:.1f} s became "
+        f"{count(len(features), 'window')}. "
         f"The gate of {comparison.reference.target} let {wire.packets} through: {bytes_text(wire.wire_bytes)} on the "
         f"wire, where every embedding as float32 takes {bytes_text(every)}."
     )

@@ -35,7 +35,7 @@ def answer_in_time(
     )
     encoder = load_network(network)
     with progress_bar(f"answering on {target}") as on_progress:
-        score, played = run_in_time(
+        run = run_in_time(
             recording,
             encoder,
             open_target(target),
@@ -46,8 +46,10 @@ def answer_in_time(
             on_progress=on_progress,
         )
     window_us = encoder.features.window_us if encoder.features else 0
-    document = account_document(played, speed=pace.speed, packet_us=window_us, virtual=service_us is not None)
-    document |= {"network": network, "target": target, "service_us": service_us, "latency": score.as_document()}
+    document = account_document(
+        run.replay, speed=pace.speed, packet_us=window_us, virtual=service_us is not None, left_out=run.events_left_out
+    )
+    document |= {"network": network, "target": target, "service_us": service_us, "latency": run.score.as_document()}
     return Answer(document, "\n".join([*account_text(document), *_score_text(document["latency"])]))
 
 

@@ -21,7 +21,7 @@ from sensors.formats.aedat4_layout import MAX_PACKET_BYTES, VERSION_LINE, Header
 from sensors.formats.aedat4_writer import write
 from sensors.formats.compression import LZ4_MAGIC, ZSTD_MAGIC, PayloadError
 from sensors.formats.flatbuffers import FlatbufferError, root
-from sensors.formats.packets import PacketWalk, reason_of, scan
+from sensors.formats.packets import PacketWalk, scan
 from sensors.formats.recording import FileRecording, Layout, Steps
 from sensors.formats.sink import EARLIEST_US, Sink
 from sensors.formats.verdicts import REASONS, SOUND
@@ -109,7 +109,7 @@ class _Walk(PacketWalk):
                 raise
             length = self._header.file_bytes - self._header.packets_end
             if length:
-                self.sink.account.add(self._header.packets_end, length, reason_of(error), events=0)
+                self.sink.account.add(self._header.packets_end, length, error.message, events=0)
             return None
 
     def take(self, position: int) -> int:

@@ -28,7 +28,6 @@ from hil.types import EventBatch, Geometry
 from sensors.formats import options as option
 from sensors.formats.columns_io import commit, microseconds, name_columns
 from sensors.formats.geometry import smallest_sensor
-from sensors.formats.packets import reason_of
 from sensors.formats.recording import FileRecording, Layout, Steps
 from sensors.formats.sink import Sink
 from sensors.formats.writing import in_order, replacing
@@ -228,7 +227,7 @@ def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, sink: Si
             except DamagedFileError as error:
                 if not sink.salvage:
                     raise
-                sink.account.add(arrays.offset, 0, reason_of(error), events=arrays.length - done)
+                sink.account.add(arrays.offset, 0, error.message, events=arrays.length - done)
                 return
             yield file_bytes * done // arrays.length
 

@@ -10,7 +10,7 @@ from hil.errors import DamagedFileError
 from sensors.formats.recording import Steps
 from sensors.formats.sink import Sink
 
-__all__ = ["PacketWalk", "reason_of", "scan"]
+__all__ = ["PacketWalk", "scan"]
 
 SCAN_BYTES = 1 << 20
 
@@ -51,7 +51,7 @@ class PacketWalk(ABC):
                     raise
                 resumed = self.resume(position + 1)
                 events = self.events_between(position, resumed)
-                self.sink.account.add(position, resumed - position, reason_of(error), events=events)
+                self.sink.account.add(position, resumed - position, error.message, events=events)
                 position = resumed
             yield position
 
@@ -60,11 +60,6 @@ class PacketWalk(ABC):
         if self.file.tell() != position:
             self.file.seek(position)
         return self.file.read(n_bytes)
-
-
-def reason_of(error: DamagedFileError) -> str:
-    """Return an error's message without its place, which the account has in numbers."""
-    return str(error).partition(" (at byte")[0]
 
 
 def scan(walk: PacketWalk, position: int, pattern: re.Pattern[bytes], lead: int, longest: int) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 from weakref import WeakSet
 
-from hil.errors import InputError
+from hil.errors import FormatError, InputError
 from hil.types import EventBatch, Geometry, Loss
 from sensors.formats.account import LossAccount
 from sensors.formats.sink import Sink
@@ -74,7 +74,7 @@ class FileRecording:
     def __iter__(self) -> Iterator[EventBatch]:
         """Yield time-ordered, non-empty batches."""
         sink, steps = self._start(BATCH_EVENTS + SPARE_EVENTS)
-        for self.bytes_read in steps:
+        for self.bytes_read in self._named(steps):
             if len(sink) >= BATCH_EVENTS // 2:
                 yield from sink.batches()
         yield from sink.batches(final=True)
@@ -84,7 +84,7 @@ class FileRecording:
         if self._salvage:
             return EventBatch.concatenate(list(self))
         sink, steps = self._start(min(self._layout.expected_events, MOST_EXPECTED_EVENTS) or BATCH_EVENTS)
-        for self.bytes_read in steps:
+        for self.bytes_read in self._named(steps):
             pass
         return next(sink.batches(final=True), EventBatch.empty())
 
@@ -99,6 +99,13 @@ class FileRecording:
         for steps in list(self._steps):
             steps.close()
         self._steps.clear()
+
+    def _named(self, steps: Steps) -> Steps:
+        """Put the file's name into what is wrong with it."""
+        try:
+            yield from steps
+        except FormatError as error:
+            raise error.in_file(self.path) from error
 
     def _start(self, capacity: int) -> tuple[Sink, Steps]:
         if self._closed:

@@ -6,9 +6,8 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
+from hil.closing import Closing
 from hil.errors import DeadlineError, LinkError, TargetUnavailableError
 from hil.types import EventBatch, Geometry
 from sensors.live.wire import MAX_HEADER_BYTES, PACKET_HEAD, Address, Stream
@@ -16,7 +15,7 @@ from sensors.live.wire import MAX_HEADER_BYTES, PACKET_HEAD, Address, Stream
 __all__ = ["NetworkSource"]
 
 
-class NetworkSource:
+class NetworkSource(Closing):
     """An ``EventSource`` over TCP; a context manager.
 
     Args:
@@ -107,13 +106,3 @@ class NetworkSource:
     def close(self) -> None:
         """Hang up; may be called twice."""
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        """Return the source."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Hang up."""
-        self.close()

@@ -6,9 +6,8 @@ import logging
 import socket
 import threading
 import time
-from types import TracebackType
-from typing import Self
 
+from hil.closing import Closing
 from hil.errors import DeadlineError, InvalidValueError, TargetUnavailableError
 from hil.types import EventBatch, Geometry
 from sensors.formats.aedat4_writer import event_structure
@@ -19,7 +18,7 @@ __all__ = ["EventServer"]
 logger = logging.getLogger(__name__)
 
 
-class EventServer:
+class EventServer(Closing):
     """A server that any number of DV clients may join; each gets the events from then on.
 
     We speak the protocol ourselves because dv-processing's ``NetworkWriter`` takes events one Python call at a time
@@ -142,13 +141,3 @@ class EventServer:
             for client in self._clients:
                 client.close()
             self._clients.clear()
-
-    def __enter__(self) -> Self:
-        """Return the server."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the server."""
-        self.close()

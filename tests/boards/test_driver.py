@@ -340,7 +340,7 @@ def test_capabilities_without_a_promise_are_asked_of_the_board():
     ("target", "error", "message"),
     [
         ("host:somewhere", InvalidValueError, "takes no argument"),
-        ("host?bogus=1", UnknownNameError, "unknown option of host 'bogus'"),
+        ("host?bogus=1", UnknownNameError, "host has no option 'bogus'"),
         ("host?recover=pray", UnknownNameError, "known: raise, reload"),
         ("host?timeout_s=soon", InvalidValueError, "must be a number"),
         ("serial:", InvalidValueError, "names a port"),

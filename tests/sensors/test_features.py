@@ -124,6 +124,16 @@ def test_windows_without_events_are_left_out():
     assert rows.t_start_us.tolist() == [0, 1000]
 
 
+def test_events_after_the_last_full_window_are_counted_as_left_out():
+    batch = EventBatch(np.array([0, 9, 10, 11, 12]), np.zeros(5, int), np.zeros(5, int), np.ones(5, bool))
+    kept, dropped = (
+        encode([batch], FeatureSpec(1, 1, 1, 10, last_window=rule), geometry=Geometry(1, 1))
+        for rule in ("keep", "drop")
+    )
+    assert (len(kept), kept.events_left_out) == (2, 0)
+    assert (len(dropped), dropped.events_left_out) == (1, 3)
+
+
 def test_no_events_give_no_windows_and_a_zero_vector():
     spec = FeatureSpec(2, 2, 1, 10)
     assert encode([], spec, geometry=Geometry(2, 2)).features.shape == (0, 8)

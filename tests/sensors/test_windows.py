@@ -76,6 +76,19 @@ def test_last_time_window_when_partial_follows_the_rule(last_event_us, last, n_w
     assert len(windows) == n_windows
 
 
+@given(times, cut_points, st.integers(1, 120), st.sampled_from(RULES), st.sampled_from(["yield", "skip"]))
+def test_events_in_windows_and_events_left_out_are_all_there_are(times_us, cuts, size, last, empty):
+    parts = chunked(events_at(times_us), cuts)
+    left_out = []
+    timed = list(time_windows(parts, size, last=last, empty=empty, on_left_out=left_out.append))
+    assert sum(len(w.events) for w in timed) + sum(left_out) == len(times_us)
+    counted_out = []
+    counted = list(count_windows(parts, size, last=last, on_left_out=counted_out.append))
+    assert sum(len(w.events) for w in counted) + sum(counted_out) == len(times_us)
+    assert max(len(left_out), len(counted_out)) <= (last != "keep")
+    assert all(n > 0 for n in left_out + counted_out)
+
+
 @pytest.mark.parametrize("last", RULES)
 def test_recording_shorter_than_a_window_is_kept(last):
     assert len(list(time_windows([events_at([5, 6])], 1000, last=last))) == 1

@@ -11,7 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from hil.types import EventBatch
+from hil.registry import load_network
+from hil.types import EventBatch, Geometry
+from sensors.formats import aedat4
 from sensors.live.client import NetworkSource
 from sensors.live.wire import Address, parse_address
 
@@ -177,3 +179,14 @@ def test_target_in_real_time_says_what_its_lateness_costs(hil, recording):
     assert code == 0
     assert "meaning: cosine" in out
     assert "sends: " in out
+
+
+def test_target_says_what_the_rule_for_partial_windows_leaves_out(hil, hil_json, tmp_path):
+    window_us = load_network("digits").features.window_us
+    t = np.concatenate([np.arange(0, window_us, 100), window_us + np.arange(77)])  # the rest is far from half a window
+    path = tmp_path / "a.aedat4"
+    aedat4.write(path, [EventBatch(t, t % 34, t % 33, t % 2 == 0)], Geometry(34, 34))
+    arguments = ("replay", path, "--target", "ternary", "--service-us", "1")
+    document = hil_json(*arguments)[1]
+    assert (document["in"], document["left_out"]) == (len(t) - 77, 77)
+    assert "77 events after the last full window are left out" in hil(*arguments)[1]

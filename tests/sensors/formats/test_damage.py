@@ -132,6 +132,7 @@ def test_truncated_file_is_refused_or_salvaged(
     read, error = outcome(path, salvage=False)
     assert read is None, "a cut file must not pass as sound"
     assert isinstance(error, HilError)
+    assert str(error).startswith(f"{path}: ")
     salvaged, lost = outcome(path, salvage=True)
     check_account(path, salvaged, lost)
     if salvaged is not None and name not in ("hdf5", "ros2"):
