@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Literal, Self, TypeAlias
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from boards.link import BoardResetError, LinkSession, ProgramLostError, RefusedE
 from boards.loading import OFFSET_BYTES, PieceSize, load_program
 from boards.payloads import STAGED, Answer, decode_values, encode_input, infer_request
 from boards.program import Kernel, pack_program
+from hil.closing import Closing
 from hil.errors import DeadlineError, HilError, InvalidValueError, LinkError, TargetUnavailableError
 from hil.network import TernaryNetwork
 from hil.progress import OnProgress, ignore_progress
@@ -63,7 +64,7 @@ class DriverSettings:
     record: Path | None = None
 
 
-class BoardSession:
+class BoardSession(Closing):
     """A board that holds one network.
 
     Args:
@@ -159,16 +160,6 @@ class BoardSession:
         self._link.close()
         self._board.close()
         self._on_close()
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
     def _check_windows(self, features: Int8Array, t_us: Int64Array) -> None:
         d_in = self._network.d_in

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from types import TracebackType
-from typing import Self
 
 from boards.board import Board
 from boards.relay import PassThrough, Relay, Tamper
 from boards.security import Security, is_loopback
 from boards.transports.sockets import SocketTransport
+from hil.closing import Closing
 from hil.errors import HilError, InvalidValueError, TargetUnavailableError
 
 __all__ = ["BoardServer"]
@@ -24,7 +23,7 @@ JOIN_TIMEOUT_S = 10.0
 BACKLOG = 4
 
 
-class BoardServer:
+class BoardServer(Closing):
     """Serves a board from construction until ``close``.
 
     While one host is connected, others are turned away. A host that disconnects leaves the board as it is, so that it
@@ -87,16 +86,6 @@ class BoardServer:
             if thread is not threading.current_thread():
                 thread.join(JOIN_TIMEOUT_S)
         self._board.close()
-
-    def __enter__(self) -> Self:
-        """Return the server."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.close()
 
     def _secured_listener(self, host: str, port: int) -> socket.socket:
         if self._security.is_open and not is_loopback(host):

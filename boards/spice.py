@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from boards.build_cache import run_tool
+from hil.closing import Closing
 from hil.errors import InvalidValueError, LinkError, UnknownNameError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
@@ -84,7 +85,7 @@ def _solve(g_siemens: Float64Array, voltages: Float64Array, wire_ohm: float) -> 
     return np.array(found).reshape(len(voltages), -1)
 
 
-class SpiceSession:
+class SpiceSession(Closing):
     """A network as resistors; every product is an operating point."""
 
     def __init__(self, network: TernaryNetwork, backend: SpiceBackend) -> None:
@@ -131,16 +132,6 @@ class SpiceSession:
     def close(self) -> None:
         """Refuse further windows; may be called twice."""
         self._open = False
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from emulators.devices.laws import MICRO
 from emulators.engine import LayerEngine, Tally
 from emulators.representative import layer_inputs, representative_windows
 from emulators.wires.many import one_blas_thread
+from hil.closing import Closing
 from hil.errors import FormatError, InvalidValueError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
@@ -38,7 +38,7 @@ FRESH_S = 1.0  # the default age, good for a table of measurements that ends ear
 
 
 @dataclass(slots=True)
-class CrossbarSession:
+class CrossbarSession(Closing):
     """A programmed and calibrated crossbar.
 
     Attributes:
@@ -139,16 +139,6 @@ class CrossbarSession:
     def close(self) -> None:
         """Refuse further windows; may be called twice."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 def _run(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from emulators.batches import check_windows, provenance
+from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.network import INT8_MAX, INT8_MIN, Requantisation, TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
@@ -77,7 +77,7 @@ class _Reals:
 
 
 @dataclass(slots=True)
-class ReferenceSession:
+class ReferenceSession(Closing):
     """A network held in memory; infers by matrix products.
 
     Attributes:
@@ -137,16 +137,6 @@ class ReferenceSession:
     def close(self) -> None:
         """Refuse further windows; may be called twice."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
 
+from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
@@ -18,7 +18,7 @@ from quant.packed_matrix import PackedMatrix
 __all__ = ["PackedBackend", "packed"]
 
 
-class PackedSession:
+class PackedSession(Closing):
     """A network with packed weights."""
 
     def __init__(self, network: TernaryNetwork) -> None:
@@ -60,16 +60,6 @@ class PackedSession:
     def close(self) -> None:
         """Release the weights; may be called twice."""
         self._matrices = None
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from boards.array.client import ArrayBoard, Report
 from boards.array.endpoint import ArrayEndpoint
 from boards.array.strategies import STRATEGIES
 from boards.transports.loopback import LoopbackTransport
+from hil.closing import Closing
 from hil.errors import InvalidValueError, UnknownNameError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
@@ -63,7 +64,7 @@ class _Tiling:
         ]
 
 
-class ArraySession:
+class ArraySession(Closing):
     """A network on the arrays of one board."""
 
     def __init__(self, board: ArrayBoard, network: TernaryNetwork, reports: list[Report]) -> None:
@@ -137,16 +138,6 @@ class ArraySession:
         """Put the board to 0 V and close the link; may be called twice."""
         self._open = False
         self._board.close()
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from boards.array.limits import ArrayLimits, Pulse
 from boards.array.strategies import STRATEGIES
 from boards.array.wire import Floats, WriteOrder, decode_json, encode_json, encode_pulse
 from boards.link import LinkSession, RetryPolicy, Verb
+from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.ports import Transport
 from hil.types import BoolArray, Float64Array
@@ -27,7 +27,7 @@ MAX_FLOATS = 15_000
 VERBS = {"form": Verb.ARRAY_FORM, "set": Verb.ARRAY_SET, "reset": Verb.ARRAY_RESET}
 
 
-class ArrayBoard:
+class ArrayBoard(Closing):
     """A memristor array behind a link; a context manager that leaves every line at 0 V.
 
     Args:
@@ -149,13 +149,3 @@ class ArrayBoard:
         if self._session.is_open:
             self.safe_off()
         self._session.close()
-
-    def __enter__(self) -> Self:
-        """Return the board."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the link."""
-        self.close()

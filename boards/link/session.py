@@ -12,12 +12,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Self
 
 from boards.link.errors import BoardResetError, FrameError, RefusedError, VersionError
 from boards.link.frames import Frame, FrameDecoder
 from boards.link.verbs import NAK, REPLY, VERSION, Status, Verb
+from hil.closing import Closing
 from hil.errors import DeadlineError, HilError, InvalidValueError, LinkError, TargetUnavailableError
 from hil.ports import Transport
 
@@ -88,7 +87,7 @@ class LinkStatistics:
         return {f"link_{name}": float(value) for name, value in asdict(self).items()}
 
 
-class LinkSession:
+class LinkSession(Closing):
     """Requests and answers over one board's transport.
 
     Args:
@@ -154,16 +153,6 @@ class LinkSession:
         """Close the transport; may be called twice."""
         self.abandon()
         self._wire.close()
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
     def _exchange(self, frame: Frame, timeout_s: float | None) -> bytes:
         timeout_s = self.policy.timeout_s if timeout_s is None else timeout_s

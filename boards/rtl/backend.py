@@ -12,14 +12,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import IO, Self
+from types import MappingProxyType
+from typing import IO
 
 import numpy as np
 
 from boards.build_cache import cached_build, run_tool, source_digest
 from boards.rtl.core import CoreSize, drained_per_window, ideal_cycles, split_drained, verilog_sources
 from boards.rtl.memh import Readmemh
+from hil.closing import Closing
 from hil.errors import DeadlineError, InvalidValueError, LinkError, UnknownNameError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
@@ -108,7 +109,7 @@ class _Simulator:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class VerilatorSession:
+class VerilatorSession(Closing):
     """A network in the simulated core."""
 
     def __init__(
@@ -136,16 +137,6 @@ class VerilatorSession:
     def close(self) -> None:
         """Stop the simulation; may be called twice."""
         self._simulator.close()
-
-    def __enter__(self) -> Self:
-        """Return the session."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the session."""
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)
