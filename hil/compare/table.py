@@ -34,9 +34,10 @@ def _title(comparison: Comparison) -> str:
     features = comparison.features
     seconds = (int(features.t_end_us.max()) - int(features.t_start_us.min())) / 1e6
     name = f"{recording.name} ({recording.width}x{recording.height})" if recording else "windows"
+    events = f"{int(features.n_events.sum()):,} events{left_out_words(features.events_left_out)}"
     return (
-        f"{name} through {comparison.network.name}: {count(len(features), 'window')}, {seconds:.1f} s, "
-        f"{int(features.n_events.sum()):,} events{left_out_words(features.events_left_out)}; {comparison.settings.codec} vectors, seed {comparison.manifest.seed}"
+        f"{name} through {comparison.network.name}: {count(len(features), 'window')}, {seconds:.1f} s, {events}; "
+        f"{comparison.settings.codec} vectors, seed {comparison.manifest.seed}"
     )
 
 

@@ -74,7 +74,7 @@ class FileRecording:
     def __iter__(self) -> Iterator[EventBatch]:
         """Yield time-ordered, non-empty batches."""
         sink, steps = self._start(BATCH_EVENTS + SPARE_EVENTS)
-        for self.bytes_read in self._named(steps):
+        for self.bytes_read in steps:
             if len(sink) >= BATCH_EVENTS // 2:
                 yield from sink.batches()
         yield from sink.batches(final=True)
@@ -84,7 +84,7 @@ class FileRecording:
         if self._salvage:
             return EventBatch.concatenate(list(self))
         sink, steps = self._start(min(self._layout.expected_events, MOST_EXPECTED_EVENTS) or BATCH_EVENTS)
-        for self.bytes_read in self._named(steps):
+        for self.bytes_read in steps:
             pass
         return next(sink.batches(final=True), EventBatch.empty())
 
@@ -119,6 +119,6 @@ class FileRecording:
             reorder_us=self._layout.reorder_us,
             start_us=self._layout.start_us,
         )
-        steps = self._decode(sink)
+        steps = self._named(self._decode(sink))
         self._steps.add(steps)
         return sink, steps
