@@ -16,9 +16,9 @@ from boards.link import RetryPolicy
 from boards.program import Kernel
 from boards.qemu import MACHINES, QemuBoard, missing_for
 from boards.replay_board import ReplayBoard
-from boards.security import Security
+from boards.security import SECURITY_OPTIONS, Security
 from boards.serial_board import SerialBoard
-from boards.tcp_board import TcpBoard
+from boards.tcp_board import TcpBoard, parse_address
 from hil.errors import InvalidValueError, UnknownNameError
 from hil.ports import Capabilities
 from hil.registry import refuse_unknown_options
@@ -27,7 +27,6 @@ from hil.types import TimeSource
 __all__ = ["host", "qemu", "replay", "serial", "tcp"]
 
 COMMON = ["attempt_timeout_s", "kernel", "read_back", "record", "recover", "timeout_s"]
-SECURITY = ["ca", "certificate", "key", "token_file"]
 VECTOR_BYTES, CHANNELS = 65536, 4096
 """What the firmware is built for where memory is plenty."""
 
@@ -149,7 +148,7 @@ class _Serial(_Scheme):
 class _Tcp(_Scheme):
     scheme = "tcp"
     about = "a board that somebody serves: tcp://host:port, with token_file=F or ca=F&certificate=F&key=F"
-    own_options: ClassVar[list[str]] = SECURITY
+    own_options: ClassVar[list[str]] = [*SECURITY_OPTIONS]
 
     def _opener(self, argument: str, options: Mapping[str, str]) -> Callable[[], Board]:
         host, port = parse_address(argument.removeprefix("//"))
@@ -176,19 +175,6 @@ class _Replay(_Scheme):
             max_fan_in=info.vector_capacity,
             max_channels=info.channel_capacity,
         )
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Split ``host:port``; an IPv6 address stands in brackets.
-
-    Raises:
-        InvalidValueError: There is no port, or it is none.
-    """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        message = f"an address is host:port, but got {text!r}"
-        raise InvalidValueError(message)
-    return host.strip("[]"), int(port)
 
 
 qemu = _Qemu()

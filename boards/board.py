@@ -8,7 +8,7 @@ from typing import Protocol
 from boards.info import BoardInfo
 from hil.ports import Transport
 
-__all__ = ["Board", "ProgramMemory"]
+__all__ = ["Board", "ProgramMemory", "Servable"]
 
 
 class ProgramMemory(Protocol):
@@ -23,7 +23,23 @@ class ProgramMemory(Protocol):
         ...
 
 
-class Board(Protocol):
+class Servable(Protocol):
+    """What can be offered to another host."""
+
+    def connect(self) -> Transport:
+        """Open a transport; called again when one breaks.
+
+        Raises:
+            TargetUnavailableError: The board cannot be reached.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop what we started; may be called twice."""
+        ...
+
+
+class Board(Servable, Protocol):
     """One physical or emulated board, started and stopped by us or not."""
 
     @property
@@ -36,14 +52,6 @@ class Board(Protocol):
         """Hash of the firmware we put on it ourselves, or None when somebody else did."""
         ...
 
-    def connect(self) -> Transport:
-        """Open a transport; called again when one breaks.
-
-        Raises:
-            TargetUnavailableError: The board cannot be reached.
-        """
-        ...
-
     def program_memory(self, info: BoardInfo) -> ProgramMemory | None:
         """Return the quick way into its memory, or None when programs travel over the link."""
         ...
@@ -54,8 +62,4 @@ class Board(Protocol):
         Raises:
             TargetUnavailableError: Only a hand can do that.
         """
-        ...
-
-    def close(self) -> None:
-        """Stop what we started; may be called twice."""
         ...

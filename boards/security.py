@@ -24,6 +24,9 @@ CHALLENGE_BYTES = 32
 LONGEST_LINE = 256
 SHORTEST_TOKEN = 16
 
+SECURITY_OPTIONS = ("ca", "certificate", "key", "token_file")
+"""Options of a target that say how both ends prove themselves."""
+
 
 def is_loopback(host: str) -> bool:
     """Say whether a host name means this machine and nobody else."""
@@ -62,7 +65,7 @@ class Security:
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Security:
         """Take the keys token_file, ca, certificate and key out of a target's options."""
-        given = {key: Path(options[key]) for key in ("token_file", "ca", "certificate", "key") if key in options}
+        given = {key: Path(options[key]) for key in SECURITY_OPTIONS if key in options}
         return cls(**given)
 
     @property

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 
-from boards.board import Board
+from boards.board import Servable
 from boards.relay import PassThrough, Relay, Tamper
 from boards.security import Security, is_loopback
 from boards.transports.sockets import SocketTransport
@@ -43,7 +43,7 @@ class BoardServer(Closing):
 
     def __init__(
         self,
-        board: Board,
+        board: Servable,
         *,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -8,10 +8,10 @@ from boards.board import ProgramMemory
 from boards.info import BoardInfo
 from boards.security import Security
 from boards.transports import connect_tcp
-from hil.errors import TargetUnavailableError
+from hil.errors import InvalidValueError, TargetUnavailableError
 from hil.ports import Transport
 
-__all__ = ["TcpBoard"]
+__all__ = ["TcpBoard", "parse_address"]
 
 
 class TcpBoard:
@@ -53,3 +53,16 @@ class TcpBoard:
 
     def close(self) -> None:
         """Nothing of ours runs."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split ``host:port``; an IPv6 address stands in brackets.
+
+    Raises:
+        InvalidValueError: There is no port, or it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        message = f"an address is host:port, but got {text!r}"
+        raise InvalidValueError(message)
+    return host.strip("[]"), int(port)

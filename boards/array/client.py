@@ -146,6 +146,8 @@ class ArrayBoard(Closing):
 
     def close(self) -> None:
         """Put every line to 0 V and close the link; may be called twice."""
-        if self._session.is_open:
-            self.safe_off()
-        self._session.close()
+        try:
+            if self._session.is_open:
+                self.safe_off()
+        finally:
+            self._session.close()

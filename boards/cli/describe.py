@@ -26,6 +26,7 @@ def list_command() -> Answer:
 
 def _known_boards() -> list[tuple[str, str, str | None]]:
     from boards import backends
+    from boards.array.backend import array
     from boards.qemu import MACHINES, missing_for
 
     emulated = [
@@ -35,6 +36,7 @@ def _known_boards() -> list[tuple[str, str, str | None]]:
     open_ended = [
         ("serial:///dev/...", backends.serial.about, backends.serial.missing()),
         ("tcp://host:port", backends.tcp.about, None),
+        ("array:emulated", array.about, array.missing()),
         ("replay:FILE", backends.replay.about, None),
     ]
     return emulated + host + _serial_ports() + open_ended

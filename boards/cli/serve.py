@@ -10,8 +10,6 @@ from pathlib import Path
 
 import click
 
-from boards.cli.target import open_board
-
 __all__ = ["serve_command"]
 
 
@@ -30,18 +28,28 @@ def serve_command(
 ) -> None:
     """Serve TARGET over TCP to one host at a time, as tcp://HOST:PORT; prints the address and goes on until stopped.
 
+    Memristor arrays are served too: array:emulated?arrays=64&tile=128 becomes array:tcp://HOST:PORT.
+
     Anything but this machine's own address needs a token or TLS files on both ends.
     """
+    from boards.array.backend import ArrayBackend
+    from boards.driver import BoardBackend
     from boards.security import Security
     from boards.server import BoardServer
+    from hil.errors import InvalidValueError
+    from hil.registry import open_target
 
-    backend = open_board(target)
+    backend = open_target(target)
+    if not isinstance(backend, BoardBackend | ArrayBackend):
+        raise InvalidValueError(f"target {target!r} is nothing that can be served; see hil board list")
     with (
         _stopped_by_signals(),
         suppress(KeyboardInterrupt),
         BoardServer(backend.open(), host=host, port=port, security=Security(**files)) as server,
     ):
-        address = "tcp://{}:{}".format(*server.address)
+        at, number = server.address
+        address = f"tcp://[{at}]:{number}" if ":" in at else f"tcp://{at}:{number}"
+        address = f"array:{address}" if backend.name.startswith("array:") else address
         document = {"address": address, "target": backend.name}
         click.echo(json.dumps(document) if as_json else f"{backend.name} is served at {address}")
         server.wait(seconds)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 from hil.errors import DeadlineError, TargetUnavailableError
 
-__all__ = ["Feedable", "LoopbackTransport"]
+__all__ = ["Feedable", "LoopbackTransport", "WaitingLoopback"]
 
 
 class Feedable(Protocol):
@@ -46,3 +47,36 @@ class LoopbackTransport:
     def close(self) -> None:
         """Let go of the endpoint; may be called twice."""
         self._endpoint = None
+
+
+class WaitingLoopback:
+    """A loopback that one thread reads while another writes, as a relay does; reading waits for an answer."""
+
+    def __init__(self, endpoint: Feedable) -> None:
+        self._loopback = LoopbackTransport(endpoint)
+        self._answered = threading.Condition()
+
+    def write(self, data: bytes, *, timeout_s: float) -> None:
+        """Hand the bytes to the endpoint; it works while this waits."""
+        with self._answered:
+            self._loopback.write(data, timeout_s=timeout_s)
+            self._answered.notify_all()
+
+    def read(self, n_bytes: int, *, timeout_s: float) -> bytes:
+        """Return what the endpoint answers.
+
+        Raises:
+            DeadlineError: It answered nothing in time.
+        """
+        with self._answered:
+            try:
+                return self._loopback.read(n_bytes, timeout_s=0.0)
+            except DeadlineError:
+                self._answered.wait(timeout_s)
+            return self._loopback.read(n_bytes, timeout_s=0.0)
+
+    def close(self) -> None:
+        """Let go of the endpoint; may be called twice."""
+        with self._answered:
+            self._loopback.close()
+            self._answered.notify_all()

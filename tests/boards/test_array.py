@@ -14,12 +14,15 @@ from boards.array.backend import array
 from boards.array.limits import compliance_ampere
 from boards.array.wire import Floats, decode_pulse, encode_pulse
 from boards.link import Endpoint, RefusedError, Status
+from boards.security import Security
+from boards.server import BoardServer
 from boards.transports.loopback import LoopbackTransport
 from emulators.devices.presets import hfo2_gong2022, rram_wan2022
 from emulators.pulsed import PulsedArray
 from hil import stream
-from hil.errors import InputError, InvalidValueError, LinkError
-from hil.testing import BackendTests, random_network
+from hil.errors import HilError, InputError, InvalidValueError, LinkError
+from hil.registry import open_target
+from hil.testing import BackendTests, random_features, random_network
 
 ON, OFF = hfo2_gong2022.on_siemens, hfo2_gong2022.off_siemens
 PULSE = Pulse("set", 1.0, 1.5, 1e-6)
@@ -288,3 +291,66 @@ def test_network_written_cell_by_cell_stays_close_to_software():
 def test_impossible_targets_are_refused(argument, options):
     with pytest.raises(InputError):
         array(argument, options)
+
+
+NETWORK = random_network((20, 9, 5), rng=stream(1, "served arrays"))
+
+
+@contextlib.contextmanager
+def served(options="", **settings):
+    local = open_target(f"array:emulated?tile=16&arrays=8{options}")
+    with BoardServer(local.open(), **settings) as server:
+        yield "array:tcp://{}:{}".format(*server.address)
+
+
+def answers(target):
+    features = random_features(NETWORK, 3, rng=stream(2, "served arrays"))
+    with open_target(target).program(NETWORK, seed=0) as session:
+        return session.infer(features, t_us=np.arange(3)).outputs
+
+
+def test_served_arrays_answer_as_local_ones_do():
+    with served() as target:
+        np.testing.assert_array_equal(answers(f"{target}?tile=16"), answers("array:emulated?tile=16"))
+
+
+def test_served_arrays_too_few_or_of_another_size_are_refused_before_anything_is_written():
+    with served() as target:
+        with pytest.raises(InvalidValueError, match="needs 2 arrays of 128x128, but has 8 of 16x16"):
+            answers(target)
+        assert answers(f"{target}?tile=16").shape == (3, 5)  # the link was let go of
+
+
+def test_served_arrays_behind_a_token_open_for_it_only(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123456789abcdef")
+    with served(security=Security(token_file=token)) as target:
+        assert answers(f"{target}?tile=16&token_file={token}").shape == (3, 5)
+        with pytest.raises(HilError):
+            answers(f"{target}?tile=16")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "array:emulated?arrays=0",
+        "array:emulated?seed=-1",
+        "array:emulated?tile=7",
+        "array:emulated?token_file=a",
+        "array:tcp://nowhere",
+        "array:tcp://localhost:1?arrays=4",
+        "array:other",
+    ],
+)
+def test_impossible_array_target_is_bad_input(target):
+    with pytest.raises(InputError):
+        open_target(target)
+
+
+def test_failure_while_writing_lets_go_of_the_link(monkeypatch):
+    closed = []
+    monkeypatch.setattr(ArrayBoard, "program_verify", lambda *_, **__: (_ for _ in ()).throw(LinkError("cut")))
+    monkeypatch.setattr(ArrayBoard, "close", closed.append)
+    with pytest.raises(LinkError, match="cut"):
+        open_target("array:emulated?tile=16").program(NETWORK, seed=0)
+    assert len(closed) == 1
