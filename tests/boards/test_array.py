@@ -350,7 +350,7 @@ def test_impossible_array_target_is_bad_input(target):
 def test_failure_while_writing_lets_go_of_the_link(monkeypatch):
     closed = []
     monkeypatch.setattr(ArrayBoard, "program_verify", lambda *_, **__: (_ for _ in ()).throw(LinkError("cut")))
-    monkeypatch.setattr(ArrayBoard, "close", closed.append)
+    monkeypatch.setattr(ArrayBoard, "close", lambda board: closed.append(board.shape))
     with pytest.raises(LinkError, match="cut"):
         open_target("array:emulated?tile=16").program(NETWORK, seed=0)
-    assert len(closed) == 1
+    assert closed == [(16, 16)]
