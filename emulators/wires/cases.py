@@ -27,6 +27,8 @@ SIGNS: Mapping[str, tuple[tuple[str, float], ...]] = {
     "differential": (("G_pos", 1.0), ("G_neg", -1.0)),
 }
 RESISTANCES = ("r_wl", "r_bl", "r_driver", "r_sense")
+MOST_NUMBERS = 1 << 22
+"""Of one matrix: an array of 2048 x 2048 takes about 2 GB to solve."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +122,9 @@ def _matrix(document: Mapping[str, Any], key: str) -> Float64Array:
         if len(row) != len(rows[0]):
             message = f"{key} must have rows of equal length, but row 0 has {len(rows[0])} and row {i} has {len(row)}"
             raise InvalidValueError(message)
+    if len(rows) * len(rows[0]) > MOST_NUMBERS:
+        message = f"{key} must hold at most {MOST_NUMBERS} numbers, but holds {len(rows)} x {len(rows[0])}"
+        raise InvalidValueError(message)
     return np.array(
         [[_checked(value, f"{key}[{i}][{j}]") for j, value in enumerate(row)] for i, row in enumerate(rows)]
     )

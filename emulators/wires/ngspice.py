@@ -17,6 +17,7 @@ from hil.types import Float64Array
 __all__ = ["compare_with_ngspice", "solve_with_ngspice"]
 
 TINY = 1e-300
+GMIN_SIEMENS = 1e-12
 
 
 def solve_with_ngspice(case: Case, *, timeout_s: float = 300.0) -> tuple[Float64Array, Float64Array]:
@@ -52,11 +53,13 @@ def compare_with_ngspice(case: Case, *, timeout_s: float = 300.0) -> tuple[Float
 
     Returns:
         What ngspice finds, as ``solve_with_ngspice``, and the largest difference of any current from ours, as a share
-        of the largest current of its vector on that side of the array.
+        of the largest current of its vector on that side of the array, or of what the vector's largest voltage drives
+        through ngspice's least conductance where that is more.
     """
     theirs = solve_with_ngspice(case, timeout_s=timeout_s)
     ours = case.combine(case.solve_each())
+    floor = np.maximum(GMIN_SIEMENS * np.abs(case.voltage_volt).max(axis=1), TINY)
     shares = [
-        np.abs(a - b).max(axis=1) / np.abs(b).max(axis=1).clip(min=TINY) for a, b in zip(theirs, ours, strict=True)
+        np.abs(a - b).max(axis=1) / np.maximum(np.abs(b).max(axis=1), floor) for a, b in zip(theirs, ours, strict=True)
     ]
     return *theirs, float(np.max(shares))

@@ -51,6 +51,7 @@ def test_case_when_results_and_notes_sit_beside_it_then_they_are_left_alone(tmp_
         ({"V": ...}, "'V' is missing"),
         ({"V": [[0.1, 0.2]]}, r"voltages must be \(n, 1\)"),
         ({"V": [0.1]}, "list of non-empty lists"),
+        ({"V": [[0.1]] * (1 << 22) + [[0.1]]}, "V must hold at most 4194304 numbers, but holds 4194305 x 1"),
         ({"r_sense": ...}, "'r_sense' is missing"),
         ({"r_wl": -1}, "r_wl must be zero or positive"),
         ({"r_bl": None}, "r_bl must be a number, but is null"),

@@ -33,6 +33,23 @@ def test_ngspice_when_rows_are_gated_then_agrees_to_1e_9(shape, ohm):
 
 
 @pytest.mark.tool("ngspice")
+@pytest.mark.parametrize("topology", ["passive2d", "gated1t1r"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (7, 1), (9, 16)])
+@pytest.mark.parametrize("odd", ["nothing", "column without cells", "row without cells", "one cell a million times"])
+def test_ngspice_when_the_array_is_degenerate_then_agrees_to_1e_9(topology, shape, odd):
+    wires = Wires(1.0, 2.0, 30.0, 40.0) if topology == "passive2d" else Wires(0.0, 2.0, 0.0, 40.0, topology)
+    case = case_of(wires, shape=shape, seed=sum(shape))
+    for g in case.arrays.values():
+        if odd == "column without cells":
+            g[:, -1] = 0.0
+        elif odd == "row without cells":
+            g[-1] = 0.0
+        elif odd == "one cell a million times":
+            g[0, 0] = 1e6 * max(g.max(), 1e-6)
+    assert compare_with_ngspice(case)[2] < 1e-9
+
+
+@pytest.mark.tool("ngspice")
 def test_ngspice_when_given_a_reference_case_then_finds_what_it_found_then(reference_crossbars):
     case = read_case(reference_crossbars / "c2_16x16_asym_terminated.json")
     assert compare_with_ngspice(case)[2] < 1e-9
