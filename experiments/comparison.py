@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from experiments.evaluation import classes_of
 from experiments.recordings import labels_beside, shipped, shipped_names
 from hil.compare import Comparison, Requirement, compare
 from hil.errors import InvalidValueError
@@ -21,6 +21,7 @@ from hil.network import FeatureSpec, TernaryNetwork
 from hil.ports import Recording
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load_network, open_recording
+from hil.targets import shown
 from hil.types import FeatureBatch, Int64Array
 
 __all__ = ["Config", "RecordingFile", "run", "true_captions", "write"]
@@ -78,8 +79,8 @@ class Config:
         """Return the command that repeats the run, without folders."""
         source, settings = self.source, self.settings
         words = ["hil", "compare", source.path.name, "--network", Path(self.network).name]
-        words += [word for target in self.targets for word in ("--target", target)]
-        words += ["--reference", self.reference, "--seed", str(self.seed)]
+        words += [word for target in self.targets for word in ("--target", shown(target))]
+        words += ["--reference", shown(self.reference), "--seed", str(self.seed)]
         words += [word for requirement in self.requirements for word in ("--require", requirement)]
         words += ["--codec", settings.codec, "--loss", repr(settings.loss)]
         words += [] if settings.gate_threshold is None else ["--threshold", repr(settings.gate_threshold)]
@@ -147,7 +148,7 @@ def true_captions(path: Path, features: FeatureBatch, network: TernaryNetwork) -
     labels = labels_beside(path)
     if labels is None or "classes" not in network.metadata:
         return None
-    index = {name: i for i, name in enumerate(json.loads(network.metadata["classes"]))}
+    index = {name: i for i, name in enumerate(classes_of(network))}
     names = labels.at(features.t_start_us, features.t_end_us)
     return np.array([index.get(name, NO_CAPTION) if name is not None else NO_CAPTION for name in names], np.int64)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -54,6 +54,7 @@ class Manifest:
         recording: Which recording it was; None when windows were given directly.
         features_sha256: Hash of the windows themselves.
         command: The command that repeats the run, without folders; None when it was called from Python.
+        files: Hash of every file that a target names, such as a recorded session, by its name.
     """
 
     version: str
@@ -66,6 +67,7 @@ class Manifest:
     recording: RecordingStamp | None
     features_sha256: str
     command: str | None
+    files: dict[str, str]
 
     def as_document(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values."""
@@ -80,8 +82,9 @@ def make_manifest(
     seed: int,
     recording: RecordingStamp | None = None,
     command: str | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """Return the manifest of a run on these windows and targets."""
+    """Return the manifest of a run on these windows and targets, with the hashes of the files they name."""
     return Manifest(
         version=version("neuromorphic-hil"),
         python=platform.python_version(),
@@ -93,6 +96,7 @@ def make_manifest(
         recording=recording,
         features_sha256=features_sha256(features),
         command=command,
+        files=dict(sorted((files or {}).items())),
     )
 
 

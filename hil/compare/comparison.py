@@ -20,6 +20,7 @@ from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_target
+from hil.targets import files_of, shown
 from hil.types import FeatureBatch, Int64Array
 from hil.words import count
 
@@ -182,6 +183,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
     asked = tuple(Requirement.parse(x) if isinstance(x, str) else x for x in requirements)
     backends = [(_name(x), open_target(x) if isinstance(x, str) else x) for x in (reference, *targets)]
     steps = _Steps(len(features), len(backends), on_progress)
+    files = {name: found for x in (reference, *targets) if isinstance(x, str) for name, found in files_of(x).items()}
     base = run_line(
         features, network, backends[0][1], seed=seed, settings=settings, name=backends[0][0], on_progress=steps.next()
     )
@@ -207,7 +209,13 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         requirements=asked,
         truth=truth,
         manifest=make_manifest(
-            features, network, [name for name, _ in backends], seed=seed, recording=recording, command=command
+            features,
+            network,
+            [name for name, _ in backends],
+            seed=seed,
+            recording=recording,
+            command=command,
+            files=files,
         ),
         started=started,
         total_s=time.perf_counter() - clock,
@@ -222,7 +230,7 @@ def _require_something(features: FeatureBatch, targets: Sequence[str | Backend])
 
 
 def _name(target: str | Backend) -> str:
-    return target if isinstance(target, str) else target.name
+    return shown(target) if isinstance(target, str) else target.name
 
 
 def _lay_beside(
