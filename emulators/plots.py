@@ -79,7 +79,7 @@ def plot_voltage_drop(case: Case, solutions: list[Solution]) -> Figure:
         shown = np.ma.masked_array(drop / factor, case.arrays[key] == 0)
         image = _map(axes, shown, vmin=0, vmax=top / factor or 1.0, cmap="magma")
         _label_map(axes, key if len(drops) > 1 else "")
-    share = f"; worst cell {100 * top / _rms(case.voltage_volt):.1f} % of the input" if top else ""
+    share = f"; worst cell {100 * top / _rms(case.voltage_volt):.1f} % of the rms input" if top else ""
     figure.colorbar(image, ax=panels, label=f"rms drop over {len(case.voltage_volt)} vectors ({prefix}V)", shrink=0.85)
     figure.suptitle(f"{case.name}\nvoltage the wires keep from each cell{share}", fontsize=11)
     return figure

@@ -17,7 +17,8 @@ from hil.types import Float64Array
 __all__ = ["compare_with_ngspice", "solve_with_ngspice"]
 
 TINY = 1e-300
-GMIN_SIEMENS = 1e-12
+ROUNDING = 1e-6
+"""Share of a voltage over a wire's resistance below which a current cannot be told from rounding to nine digits."""
 
 
 def solve_with_ngspice(case: Case, *, timeout_s: float = 300.0) -> tuple[Float64Array, Float64Array]:
@@ -53,12 +54,14 @@ def compare_with_ngspice(case: Case, *, timeout_s: float = 300.0) -> tuple[Float
 
     Returns:
         What ngspice finds, as ``solve_with_ngspice``, and the largest difference of any current from ours, as a share
-        of the largest current of its vector on that side of the array, or of what the vector's largest voltage drives
-        through ngspice's least conductance where that is more.
+        of the largest current of its vector on that side of the array; of an array that hardly conducts, as a share of
+        what can be told from the rounding of voltages.
     """
     theirs = solve_with_ngspice(case, timeout_s=timeout_s)
     ours = case.combine(case.solve_each())
-    floor = np.maximum(GMIN_SIEMENS * np.abs(case.voltage_volt).max(axis=1), TINY)
+    wires = case.wires
+    ohm = [r for r in (wires.r_first_ohm, wires.r_word_line_ohm, wires.r_bit_line_ohm, wires.r_last_ohm) if r > 0]
+    floor = np.maximum(ROUNDING * np.abs(case.voltage_volt).max(axis=1) / min(ohm, default=np.inf), TINY)
     shares = [
         np.abs(a - b).max(axis=1) / np.maximum(np.abs(b).max(axis=1), floor) for a, b in zip(theirs, ours, strict=True)
     ]
