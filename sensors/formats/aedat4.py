@@ -31,6 +31,7 @@ __all__ = ["FORMAT", "Aedat4", "write"]
 EVENT_BYTES = 16
 USUAL_LAYOUT = struct.pack("<I4sHHHHiI", 16, b"EVTS", 0, 6, 8, 4, 6, 4)
 READ_AHEAD_BYTES = 1 << 20
+DENSEST = {"lz4": 255, "zst": 1 << 15}  # most bytes that one byte of a compressed packet can become
 ABOUT_EVENT_BYTES = 6  # what an event of a real LZ4 recording takes
 
 
@@ -197,12 +198,14 @@ class _Walk(PacketWalk):
         return True
 
     def events_between(self, start: int, stop: int) -> int | None:
-        """Add up what the index says about a stretch."""
+        """Add up what the index says about a stretch, unless it claims more than the stretch can hold."""
         if self._index is None:
             return None
         starts = self._index["offset"] - 8
         ours = (starts >= start) & (starts < stop) & (self._index["stream"] == self._stream)
-        return int(self._index["events"][ours].sum())
+        events = sum(self._index["events"][ours].tolist())
+        most_bytes = DENSEST.get(self._header.compression[:3], 1) * (stop - start)
+        return events if events >= 0 and EVENT_BYTES * events <= most_bytes else None
 
 
 def _events_in(raw: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emulators.camera import CameraParameters
-from experiments.bench import camera
+from experiments.bench import events_camera
 from experiments.bench.v2e_frames import FrameAlgorithm
 from hil.types import Geometry
 
@@ -22,11 +22,12 @@ def test_peer_gives_whole_thresholds_at_shared_times():
 
 @pytest.mark.slow
 def test_benchmark_rows_say_who_was_compared(monkeypatch):
-    monkeypatch.setattr(camera, "N_FRAMES", 6)
-    monkeypatch.setattr(camera, "N_FRAMES_PEER", 3)
+    monkeypatch.setattr(events_camera, "N_FRAMES", 6)
+    monkeypatch.setattr(events_camera, "N_FRAMES_PEER", 3)
     seen = []
-    rows = camera.run(on_progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (len(rows), len(rows))
+    rows = events_camera.run(on_progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2, 2)
+    assert [row["target"] for row in rows] == [None, 1.0] * 2
     for row in rows:
         assert set(row) == {"name", "ours", "peer", "peer_name", "ratio", "target"}
         assert row["ratio"] == pytest.approx(row["peer"] / row["ours"])

@@ -229,3 +229,17 @@ def test_file_of_another_version_is_of_no_known_format(tmp_path: Path) -> None:
     path.write_bytes(b"#!AER-DAT9.9\r\n" + bytes(100))
     with pytest.raises(FormatError):
         sensors.open(path)
+
+
+def test_salvage_when_the_index_claims_more_than_fits_does_not_count_it_as_lost(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat4"
+    batch = events(2000, size=SIZE)
+    aedat4.write(path, [batch], SIZE, packet_events=100, compression="none")
+    blob = path.read_bytes()
+    claims = struct.pack("<q", 100)  # how many events a packet holds, which the index says once a packet
+    at = blob.rindex(claims)
+    path.write_bytes(blob[:at] + struct.pack("<q", 1 << 40) + blob[at + 8 :])
+    recording = sensors.open(path, salvage=True)
+    assert len(EventBatch.concatenate(list(recording))) == 1900
+    assert recording.lost is not None
+    assert recording.lost.events is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +71,6 @@ FORMATS: dict[str, tuple[str, Make]] = {
     "ros1": (".bag", _bag(ros_bags.write_ros1)),
     "ros2": (".db3", _bag(ros_bags.write_ros2)),
 }
-EVENTS_ARE_KNOWN = ("dat", "nmnist", "aedat2", "csv", "npz")
 
 
 @pytest.fixture(scope="module", params=FORMATS)
@@ -213,6 +213,21 @@ def test_any_bytes_read_as_any_format_end_in_an_error_or_events(
     for salvage in (False, True):
         read, lost = outcome(path, salvage=salvage, format_name=name)
         check_account(path, read, lost)
+
+
+@pytest.mark.parametrize("value", [struct.pack("<i", 2**31 - 1), struct.pack("<q", -(2**40))], ids=["huge", "negative"])
+def test_sizes_when_huge_or_negative_end_in_an_error_or_a_salvage(
+    sound: tuple[str, Path, EventBatch], tmp_path: Path, value: bytes
+) -> None:
+    _, source, _ = sound
+    blob = source.read_bytes()
+    anywhere = np.random.default_rng(len(blob)).integers(0, len(blob) - 8, 12).tolist()
+    for position in [*range(0, 96, 8), *range(len(blob) - 96, len(blob) - 8, 16), *anywhere]:
+        path = damaged(tmp_path, source, blob[:position] + value + blob[position + len(value) :])
+        for salvage in (False, True):
+            read, lost = outcome(path, salvage=salvage)
+            assert salvage or lost is None or read is None
+            check_account(path, read, lost)
 
 
 def _cached(factory: pytest.TempPathFactory, name: str, suffix: str, make: Make) -> Path:

@@ -21,38 +21,40 @@ PARAMETERS = CameraParameters(shot_noise_rate_hz=5.0)
 SPEEDS_PX_S = (150.0, 600.0)
 N_FRAMES = 60
 N_FRAMES_PEER = 12
-TARGET_MS = 2.5
+ALLOWED_MS = 2.5
 
 
 def run(on_progress: OnProgress = ignore_progress) -> list[dict[str, Any]]:
-    """Return a row for each speed of the image: milliseconds a frame, sorting included, one thread.
+    """Return two rows for each speed of the image: milliseconds a frame, against v2e and against what we allow.
 
-    ``ours`` and ``peer`` are medians over frames; ``target`` is the most that ours may take.
+    Sorting is included, and everything runs on one thread. ``ours`` and ``peer`` are medians over frames.
     """
     rows = []
     total = len(SPEEDS_PX_S)
     for i, speed_px_s in enumerate(SPEEDS_PX_S):
         on_progress(i, total)
-        rows.append(_row(speed_px_s))
+        rows += _rows(speed_px_s)
     on_progress(total, total)
     return rows
 
 
-def _row(speed_px_s: float) -> dict[str, Any]:
+def _rows(speed_px_s: float) -> list[dict[str, Any]]:
     scene = Panorama(GEOMETRY, duration_s=(N_FRAMES - 1) / 1000, speed_px_s=speed_px_s)
     frames = list(scene.frames())
     camera = Camera(GEOMETRY, PARAMETERS)
     _milliseconds(camera.expose().see, frames[:3])  # compiles, or loads what was compiled
     ours_ms, n_events = _milliseconds(camera.expose().see, frames)
     peer_ms, _ = _milliseconds(FrameAlgorithm(GEOMETRY, PARAMETERS, seed=0).see, frames[:N_FRAMES_PEER])
-    return {
-        "name": f"camera 346x260 with noise, {n_events:.0f} events a frame [ms/frame]",
-        "ours": ours_ms,
-        "peer": peer_ms,
-        "peer_name": "v2e's frame algorithm in numpy",
-        "ratio": peer_ms / ours_ms,
-        "target": TARGET_MS,
-    }
+    name = f"camera 346x260 with noise, {n_events:.0f} events a frame [ms/frame]"
+    return [
+        _row(name, ours_ms, peer_ms, "v2e's frame algorithm in numpy", target=None),
+        _row(name, ours_ms, ALLOWED_MS, "the most we allow, sorting included", target=1.0),
+    ]
+
+
+def _row(name: str, ours_ms: float, peer_ms: float, peer_name: str, *, target: float | None) -> dict[str, Any]:
+    ratio = peer_ms / ours_ms
+    return {"name": name, "ours": ours_ms, "peer": peer_ms, "peer_name": peer_name, "ratio": ratio, "target": target}
 
 
 def _milliseconds(see: Callable[..., EventBatch], frames: list[Frame]) -> tuple[float, float]:
