@@ -20,7 +20,7 @@ from hil.manifest import RecordingStamp, file_sha256
 from hil.network import FeatureSpec, TernaryNetwork
 from hil.ports import Recording
 from hil.progress import OnProgress, ignore_progress
-from hil.registry import load_network, open_recording
+from hil.registry import load_network, open_recording, open_target
 from hil.targets import shown
 from hil.types import FeatureBatch, Int64Array
 
@@ -104,6 +104,8 @@ def run(
     """
     requirements = [Requirement.parse(text) for text in config.requirements]
     network = load_network(config.network)
+    for target in (config.reference, *config.targets):
+        open_target(target)  # an unknown one is refused before the recording is read
     features, stamp = _encode(config.source, _features_of(network), on_windows)
     return compare(
         features,

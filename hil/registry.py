@@ -240,7 +240,11 @@ def load_network(name_or_path: str | Path) -> TernaryNetwork:
         if not path.is_file():
             message = f"network {str(name_or_path)!r} is neither a file nor shipped; shipped: {', '.join(shipped)}"
             raise UnknownNameError(message)
-    return weight_format_for(path).decode(path.read_bytes())
+    weight_format = weight_format_for(path)
+    try:
+        return weight_format.decode(path.read_bytes())
+    except FormatError as error:
+        raise error.in_file(path) from error
 
 
 def weight_format_for(path: Path) -> WeightFormat:

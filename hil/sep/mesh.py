@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -31,6 +32,9 @@ REMEMBERED_MESSAGES = 65536
 class GossipNode:
     """One participant: hears its neighbours, delivers each message once, passes copies on.
 
+    Any number of threads may publish and accept at once, one per link for instance; sending happens outside the lock,
+    so a neighbour that is slow to take a message holds up nobody but the thread that sends to it.
+
     Attributes:
         duplicates: Copies that were heard again.
         refused: Messages that could not be read.
@@ -48,6 +52,7 @@ class GossipNode:
         self.refused = 0
         self._remembered = remembered
         self._hops_left: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._lock = Lock()  # of what it remembers and counts
 
     def publish(self, event: SemanticEvent) -> None:
         """Send an own event to every neighbour; it reaches those within ``event.ttl`` hops.
@@ -57,7 +62,8 @@ class GossipNode:
         """
         if event.node_id != self.node_id:
             raise InvalidValueError(f"node {self.node_id!r} cannot publish as {event.node_id!r}")
-        self._remember(event.name, event.ttl + 1)
+        with self._lock:
+            self._remember(event.name, event.ttl + 1)
         if event.ttl:
             self._send(event.to_bytes(), self.links)
 
@@ -67,15 +73,18 @@ class GossipNode:
             event = SemanticEvent.from_bytes(message)
         except FormatError as error:
             logger.debug("%s refused %d bytes: %s", self.node_id, len(message), error)
-            self.refused += 1
+            with self._lock:
+                self.refused += 1
             return None
-        known = self._hops_left.get(event.name)
-        self.duplicates += known is not None
-        if event.ttl > (known or 0):
-            self._remember(event.name, event.ttl)
+        with self._lock:
+            known = self._hops_left.get(event.name)
+            self.duplicates += known is not None
+            goes_on = event.ttl > (known or 0)
+            if goes_on:
+                self._remember(event.name, event.ttl)
+        if goes_on:
             self._pass_on(message, event.ttl - 1, link)
-            return event if known is None else None
-        return None
+        return event if goes_on and known is None else None
 
     def _pass_on(self, message: bytes, ttl: int, arrived_on: Link) -> None:
         if ttl:
@@ -105,7 +114,7 @@ class Delivery:
 
 
 class MemoryMesh:
-    """Nodes and links of one process, run until nobody has anything left to say.
+    """Nodes and links of one process, run until nobody has anything left to say; for one thread.
 
     Attributes:
         nodes: The participants by name.

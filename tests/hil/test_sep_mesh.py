@@ -1,5 +1,6 @@
 """The mesh: everyone within the hops hears each message once, whatever the topology and whichever copy is faster."""
 
+import threading
 from contextlib import contextmanager
 
 import networkx
@@ -191,3 +192,41 @@ def test_memory_link_that_is_fed_garbage_refuses_it():
     listener.deliver(b"\xff\xff\xff\xff", timeout_s=0)
     with pytest.raises(LinkError, match="claims"):
         listener.receive(timeout_s=0)
+
+
+class _Counts:
+    """A link that counts what is sent on it."""
+
+    def __init__(self):
+        self.sent = 0
+        self._lock = threading.Lock()
+
+    def send(self, message, *, timeout_s):
+        with self._lock:
+            self.sent += 1
+
+    def receive(self, *, timeout_s):
+        raise DeadlineError("nothing")
+
+    def close(self):
+        pass
+
+
+def test_message_that_many_threads_hear_at_once_is_delivered_once():
+    links = [_Counts() for _ in range(8)]
+    node = GossipNode("here", links)
+    messages = [event("there", sequence=i).to_bytes() for i in range(300)]
+    heard, together = [], threading.Barrier(len(links))
+
+    def listen(link):
+        together.wait()
+        heard.extend(found for message in messages if (found := node.accept(message, link)) is not None)
+
+    threads = [threading.Thread(target=listen, args=(link,)) for link in links]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found.sequence for found in heard) == list(range(300))
+    assert node.duplicates == 300 * 7
+    assert sum(link.sent for link in links) == 300 * 7
