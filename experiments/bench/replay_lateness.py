@@ -11,6 +11,7 @@ import numpy as np
 
 from hil.errors import VerificationError
 from hil.lateness import Lateness
+from hil.precedence import precedence
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_recording
 from hil.replay import Looped, Replay, WallClock
@@ -28,12 +29,15 @@ PACKET_US: Final = 10_000
 ALLOWED_MS: Final = 2.0
 
 
-def run(on_progress: OnProgress = ignore_progress, *, duration_s: int = 60) -> list[dict[str, Any]]:
+def run(
+    on_progress: OnProgress = ignore_progress, *, duration_s: int = 60, realtime: bool = False
+) -> list[dict[str, Any]]:
     """Return the 99th percentile of lateness at 1x in milliseconds, beside what we promise and what the system allows.
 
     Args:
         on_progress: Called with the seconds played and their total.
         duration_s: How long to play, and then to sleep; the promise is for ten minutes.
+        realtime: Whether the replay goes before other programs; sleeping never does.
 
     Raises:
         VerificationError: An event was lost, although the policy is to block.
@@ -44,8 +48,9 @@ def run(on_progress: OnProgress = ignore_progress, *, duration_s: int = 60) -> l
         aedat4.write(path, [_events()], GEOMETRY)
         looped = Looped(open_recording(path), rounds)
         replay = Replay(TimeWindows(looped, PACKET_US, last="keep"))
-        for packet in replay:
-            on_progress(packet.end_us // 1_000_000, rounds * RECORDING_S)
+        with precedence(realtime=realtime):
+            for packet in replay:
+                on_progress(packet.end_us // 1_000_000, rounds * RECORDING_S)
     account = replay.account
     if account.delivered != rounds * RECORDING_S * EVENTS_PER_S or account.dropped:
         raise VerificationError(f"a blocking replay loses nothing, but its account is {account}")

@@ -63,6 +63,7 @@ class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--queue", "capacity", type=click.IntRange(min=1), default=64, show_default=True, help="Packets that wait."
 )
+@click.option("--realtime", is_flag=True, help="Go before other programs, as far as the system allows.")
 @click.option("--step-locked", is_flag=True, help="Let the stream stand still while the receiver works.")
 @click.option("--loop", type=click.IntRange(min=0), default=1, show_default=True, help="Rounds; 0 plays for ever.")
 @click.option("--from-us", type=click.IntRange(min=0), default=0, help="Start this long after the first event.")
@@ -105,7 +106,7 @@ def _in_time(recording: Recording, pace: Pace, chosen: dict[str, Any]) -> Answer
 def _play(recording: Recording, pace: Pace, name: str, chosen: dict[str, Any]) -> Answer:
     replay = _replay(recording, pace, chosen)
     with _serving(recording, name, chosen) as server, _stopped_by_signals(replay) as signals:
-        duration_s = _run(recording, replay, server, name)
+        duration_s = _run(recording, replay, server, name, realtime=chosen["realtime"])
         document = account_document(
             replay, speed=chosen["speed"], packet_us=chosen["packet_us"], virtual=chosen["speed"] is None
         )
@@ -179,10 +180,14 @@ def _stopped_by_signals(replay: Replay[Window]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _run(recording: Recording, replay: Replay[Window], server: EventServer | None, name: str) -> float:
+def _run(
+    recording: Recording, replay: Replay[Window], server: EventServer | None, name: str, *, realtime: bool
+) -> float:
     """Hand every packet to the clients, or to nobody; return how many seconds that took."""
+    from hil.precedence import precedence
+
     started_s = time.monotonic()
-    with progress_bar(name) as on_progress:
+    with progress_bar(name) as on_progress, precedence(realtime=realtime):
         for packet in replay:
             if server is not None and not server.send(packet.events, timeout_s=SEND_TIMEOUT_S):
                 replay.refuse(packet)
