@@ -58,8 +58,7 @@ def plot_conductance(arrays: Mapping[str, Float64Array], *, title: str) -> Figur
     for axes, (key, g) in zip(panels, arrays.items(), strict=True):
         image = _map(axes, np.ma.masked_equal(g / factor, 0.0), norm=norm, cmap="viridis")
         _label_map(axes, key if len(arrays) > 1 else "")
-    bar = figure.colorbar(image, ax=panels, label=f"conductance ({prefix}S)", shrink=0.85)
-    bar.ax.yaxis.set_major_formatter("{x:g}")
+    _round_ticks(figure.colorbar(image, ax=panels, label=f"conductance ({prefix}S)", shrink=0.85))
     return figure
 
 
@@ -80,8 +79,8 @@ def plot_voltage_drop(case: Case, solutions: list[Solution]) -> Figure:
         image = _map(axes, shown, vmin=0, vmax=top / factor or 1.0, cmap="magma")
         _label_map(axes, key if len(drops) > 1 else "")
     share = f"; worst cell {100 * top / _rms(case.voltage_volt):.1f} % of the rms input" if top else ""
-    figure.colorbar(image, ax=panels, label=f"rms drop over {len(case.voltage_volt)} vectors ({prefix}V)", shrink=0.85)
-    figure.suptitle(f"{case.name}\nvoltage the wires keep from each cell{share}", fontsize=11)
+    figure.colorbar(image, ax=panels, label=f"drop, {_over(len(case.voltage_volt))} ({prefix}V)", shrink=0.85)
+    figure.suptitle(f"{case.name}\nvoltage lost in the wires{share}", fontsize=11)
     return figure
 
 
@@ -102,7 +101,7 @@ def plot_column_error(case: Case, solutions: list[Solution]) -> Figure:
             *axes.plot(columns, 100 * np.abs(error).max(axis=0), ".", color=MARK),
             axes.axhline(overall, color=INK, linewidth=1, linestyle="--"),
         ]
-        names = [f"rms over {len(error)} vectors", "worst vector", f"rms over all columns: {overall:.3g} %"]
+        names = [_over(len(error)), "worst vector", f"rms over all columns: {overall:.3g} %"]
         axes.legend(shown, names, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
         axes.set_xlim(-0.7, error.shape[1] - 0.3)
         axes.set_ylim(bottom=0)
@@ -146,6 +145,21 @@ def _norm(arrays: list[Float64Array]) -> Any:
     low, high = float(values.min()), float(values.max())
     spans_decades = np.log10(high / low) > DECADES_FOR_LOG
     return LogNorm(low, high) if spans_decades else Normalize(0.0, high)
+
+
+def _round_ticks(bar: Any) -> None:
+    """Label a colour bar with plain numbers: 1, 2 and 5 of each decade where it is logarithmic."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
+
+    if isinstance(bar.norm, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        bar.ax.minorticks_off()
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+
+
+def _over(vectors: int) -> str:
+    return "of the one vector" if vectors == 1 else f"rms over {vectors} vectors"
 
 
 def _prefix(top: float) -> tuple[float, str]:

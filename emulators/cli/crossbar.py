@@ -1,4 +1,4 @@
-"""``hil crossbar``: what flows in one array with wires, what they cost, and the same circuit for a simulator."""
+"""``hil crossbar``: one array with wires, the same circuit for a simulator, and cells that somebody measured."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hil.cli import Answer, command
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from emulators.devices.measured import Unit
     from emulators.wires.inspection import Inspection
 
 __all__ = ["crossbar_command"]
@@ -20,12 +21,12 @@ CASE = click.argument("case", type=click.Path(path_type=Path, dir_okay=False))
 AGREEMENT = 1e-9
 
 
-@click.group("crossbar", short_help="Solve, look at or export one array with wires.")
+@click.group("crossbar", short_help="Solve, look at or export one array with wires; fit a measured device.")
 def crossbar_command() -> None:
-    """Work on CASE, a JSON file that describes one array or a differential pair.
+    """Work on CASE, a JSON file that describes one array or a differential pair, or on a TABLE of measured cells.
 
-    Its keys: G (rows, columns) in siemens, or G_pos and G_neg; V (vectors, rows) in volt; r_wl, r_bl, r_driver, r_sense
-    in ohm; optional topology, passive2d or gated1t1r.
+    The case's keys: G (rows, columns) in siemens, or G_pos and G_neg; V (vectors, rows) in volt; r_wl, r_bl, r_driver,
+    r_sense in ohm; optional topology, passive2d or gated1t1r.
     """
 
 
@@ -90,7 +91,35 @@ def spice_command(case: Path, out: Path | None, run_it: bool, timeout_s: float) 
     return Answer(document, verdict, exit_code=0 if agrees else 1)
 
 
-for _each in (solve_command, inspect_command, spice_command):
+@command("device", short_help="How well simple laws describe your own measurements; a picture with --out.")
+@click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--unit",
+    type=click.Choice(["siemens", "microsiemens"]),
+    default="siemens",
+    show_default=True,
+    help="Of columns that do not say.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for a picture of table and fits.")
+def device_command(table: Path, unit: Unit, out: Path | None) -> Answer:
+    """Fit TABLE, a CSV file with the columns g, t, mean and std; the target crossbar:TABLE then runs on such cells.
+
+    Columns may be called g_microsiemens, t_s, mean_microsiemens and std_microsiemens.
+    """
+    from emulators.devices.measured import Measurements
+
+    measured = Measurements.read(table, unit=unit)
+    if out is not None:
+        measured.plot(out)
+    document = {
+        **measured.fit_report(),
+        "times_s": list(measured.times_s),
+        "picture": None if out is None else str(out),
+    }
+    return Answer(document, _fits(table, document))
+
+
+for _each in (solve_command, inspect_command, spice_command, device_command):
     crossbar_command.add_command(_each)
 
 
@@ -124,6 +153,24 @@ def _inspection(found: Inspection, pictures: list[str]) -> str:
             f"{100 * found.column_error_worst:.2f} % at worst"
         )
     return "\n".join(lines + [f"wrote {path}" for path in pictures])
+
+
+def _fits(table: Path, document: dict[str, Any]) -> str:
+    low, high = (1e6 * g for g in document["g_range_siemens"])
+    lines = [f"{table}: {low:.3g} to {high:.3g} uS, measured at {len(document['times_s'])} times"]
+    for fit in document["spread"]:
+        terms = " ".join(f"{c:+.3g} g^{k}" for k, c in enumerate(fit["coefficients_microsiemens"]))
+        lines.append(
+            f"  {fit['t_s']:g} s: std {terms} uS (g in uS), off by {fit['rms_residual_microsiemens']:.2g} uS rms, "
+            f"{fit['worst_residual_microsiemens']:.2g} uS at worst, R2 {fit['r_squared']:.3f}"
+        )
+    lines += [
+        f"  {1e6 * fit['g_siemens']:.3g} uS: mean ~ t^{-fit['nu']:.4f}, off by "
+        f"{100 * fit['worst_relative_residual']:.2f} % at worst"
+        for fit in document["drift"]
+    ]
+    lines.append("the device itself interpolates the table; these fits say how regular it is")
+    return "\n".join(lines + ([f"wrote {document['picture']}"] if document["picture"] else []))
 
 
 def _share(part: float, whole: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final, Literal, Self, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ SCALES: Final[dict[str, float]] = {"siemens": 1.0, "microsiemens": MICRO}
 COLUMNS: Final = ("g", "t", "mean", "std")
 LARGEST_SIEMENS: Final = 1e-2
 FIT_ORDER: Final = 2
+PICTURES: Final = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,9 +140,15 @@ class Measurements:
         return entries
 
     def plot(self, path: str | Path) -> None:
-        """Write a picture of means, spreads and the fits, its format by the suffix of ``path``."""
+        """Write a picture of means, spreads and the fits, its format by the suffix of ``path``.
+
+        Raises:
+            InvalidValueError: No picture has that suffix.
+        """
         from matplotlib.figure import Figure
 
+        if Path(path).suffix.lower() not in PICTURES:
+            raise InvalidValueError(f"a picture must end in {', '.join(PICTURES)}, but is called {path}")
         figure = Figure(figsize=(9.0, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         for k, fit in enumerate(self.fit_report()["spread"]):
@@ -159,10 +167,13 @@ class Measurements:
 
 def _rows(path: Path, unit: Unit) -> Float64Array:
     """Return (n, 4) g, t, mean, std of a file, in siemens and seconds."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        places = _places(path, reader.fieldnames or [], unit)
-        rows = [_numbers(path, reader.line_num, record, places) for record in reader]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            places = _places(path, reader.fieldnames or [], unit)
+            rows = [_numbers(path, reader.line_num, record, places) for record in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path} must be a table in CSV, but is not text of that kind: {error}") from error
     if not rows:
         raise FormatError(f"{path} must hold measurements below its header, but is empty")
     return np.array(rows)
@@ -180,7 +191,7 @@ def _places(path: Path, names: Any, unit: Unit) -> list[tuple[str, float]]:
     if missing:
         raise FormatError(
             f"{path} must have columns g, t, mean and std (with _siemens or _microsiemens, and t_s), "
-            f"but {', '.join(missing)} is missing among {', '.join(names) or 'none'}"
+            f"but {', '.join(missing)} is missing among {shorten(', '.join(names), 80) or 'none'}"
         )
     return [known[column] for column in COLUMNS]
 
@@ -190,7 +201,7 @@ def _numbers(path: Path, line: int, record: dict[str, Any], places: list[tuple[s
         return [float(record[name]) * scale for name, scale in places]
     except (TypeError, ValueError) as error:
         raise FormatError(
-            f"{path}, line {line}: every field must be a number, but got {list(record.values())}"
+            f"{path}, line {line}: every field must be a number, but got {shorten(str(list(record.values())), 80)}"
         ) from error
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from emulators.devices import Device, Measurements
+from hil.cli import main
 from hil.errors import FormatError, InvalidValueError
 from hil.registry import open_target
 from hil.rng import stream
@@ -72,6 +75,8 @@ def test_fit_report_finds_a_power_law_and_a_quadratic(tmp_path):
 def test_the_plot_is_a_picture(table, tmp_path):
     Measurements.read(table).plot(tmp_path / "fit.png")
     assert (tmp_path / "fit.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(InvalidValueError, match=r"must end in \.png"):
+        Measurements.read(table).plot(tmp_path / "fit.doc")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,8 @@ def test_the_plot_is_a_picture(table, tmp_path):
         ("g,t,mean\n1,1,1\n", FormatError, "std is missing"),
         ("g,t,mean,std\n", FormatError, "below its header"),
         ("g,t,mean,std\n1e-6,1,x,0\n", FormatError, "line 2"),
+        ("g;t;mean;std\n1e-6;1;1e-6;0\n", FormatError, "is missing"),
+        ("g,t,mean,std\n1e-6,1\n", FormatError, "line 2"),
         ("g,t,mean,std\n5,1,5,0.1\n10,1,10,0.1\n", InvalidValueError, "microsiemens"),
         ("g,t,mean,std\n1e-6,0,1e-6,0\n2e-6,0,2e-6,0\n", InvalidValueError, "above zero"),
         ("g,t,mean,std\n1e-6,1,1e-6,-1\n2e-6,1,2e-6,0\n", InvalidValueError, "zero or positive"),
@@ -94,6 +101,34 @@ def test_tables_that_are_none_are_refused(tmp_path, text, error, says):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(error, match=says):
         Device.from_csv(path)
+
+
+@pytest.mark.parametrize("blob", [b"\xff\xfe\x00g", b"g,t,mean,std\n1e-6,1,\x00,\x80\n"])
+def test_a_table_that_is_no_text_is_refused(tmp_path, blob):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(blob)
+    with pytest.raises(FormatError, match=r"must be a table in CSV|must be a number"):
+        Device.from_csv(path)
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(table):
+    text = table.read_text(encoding="utf-8")
+    table.write_text("\ufeff" + text.replace("\n", "\r\n"), encoding="utf-8")
+    assert Device.from_csv(table).on_siemens == pytest.approx(20e-6)
+
+
+def test_the_command_reports_the_fits_and_draws_them(table, tmp_path, capsys):
+    picture = tmp_path / "mine.png"
+    for more in (["--json"], []):
+        with pytest.raises(SystemExit) as ended:
+            main(["crossbar", "device", str(table), "--out", str(picture), *more])
+        assert not ended.value.code
+    said = capsys.readouterr().out
+    document, _ = json.JSONDecoder().raw_decode(said)
+    assert document["times_s"] == [1.0, 3600.0]
+    assert document["drift"][2]["nu"] == pytest.approx(np.log(20.2 / 18.5) / np.log(3600))
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert "20 uS: mean ~ t^-0.0107" in said
 
 
 class Leaky:
