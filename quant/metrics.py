@@ -1,6 +1,7 @@
 """What a network costs to store and to run: NeuroBench's definitions, and those of packed and analog weights.
 
-NeuroBench's footprint counts every parameter at its tensor's size, so a ternary weight costs as much as a float32 one;
+NeuroBench's footprint counts every parameter and buffer at its tensor's size, so a ternary weight costs as much as a
+float32 one;
 its synaptic operations count pairs of a non-zero input and a non-zero weight (Yik et al., Nature Communications 2025,
 and the package neurobench 2). Ours count what packed software reads and what an array does.
 """
@@ -26,7 +27,7 @@ class NeuroBenchMetrics:
     """NeuroBench's figures.
 
     Attributes:
-        footprint_bytes: Weights of every layer as float32; biases, factors and scales are ours and not counted.
+        footprint_bytes: Every parameter and buffer at its own size, weights as float32 as the package sees them.
         connection_sparsity: Share of zero weights, 4 decimals as the package rounds it.
         activation_sparsity: Share of zero activations between layers.
         effective_acs: Per inference, in layers whose inputs are all -1, 0 or +1.
@@ -85,6 +86,15 @@ def _dense(layer: TernaryLayer) -> float:
     return float(np.count_nonzero(layer.unfold(ones))) * layer.channels
 
 
+def _footprint_bytes(network: TernaryNetwork) -> int:
+    total = network.output_scale.nbytes
+    for layer in network.layers:
+        total += FLOAT32_BYTES * layer.weight.size + layer.bias.nbytes
+        if layer.requantisation is not None:
+            total += layer.requantisation.multiplier.nbytes + layer.requantisation.shift.nbytes
+    return total
+
+
 def neurobench_metrics(network: TernaryNetwork, features: Int8Array, layers: Sequence[LayerTrace]) -> NeuroBenchMetrics:
     """Measure a network on windows.
 
@@ -102,7 +112,7 @@ def neurobench_metrics(network: TernaryNetwork, features: Int8Array, layers: Seq
     activations = sum(values.size for values in hidden)
     quiet = sum(int(np.count_nonzero(values == 0)) for values in hidden)
     return NeuroBenchMetrics(
-        footprint_bytes=FLOAT32_BYTES * size,
+        footprint_bytes=_footprint_bytes(network),
         connection_sparsity=round(zeros / size, 4),
         activation_sparsity=quiet / activations if activations else 0.0,
         effective_acs=operations[True],

@@ -26,6 +26,8 @@ def torch_twin(network):
         def __init__(self, layer):
             super().__init__()
             self.layer = layer
+            self.register_buffer("multiplier", torch.tensor(layer.requantisation.multiplier))
+            self.register_buffer("shift", torch.tensor(layer.requantisation.shift))
 
         def forward(self, product):
             n = len(product)
@@ -43,10 +45,13 @@ def torch_twin(network):
             module = nn.Conv2d(p.in_channels, layer.channels, p.kernel, p.stride, p.padding, bias=False)
         module.weight.data = torch.from_numpy(layer.weight.astype(np.float32)).reshape(module.weight.shape)
         module.weight.requires_grad = False
+        module.register_buffer("integer_bias", torch.tensor(layer.bias))
         modules.append(module)
         if layer.requantisation is not None:
             modules.append(Requantise(layer))
-    return nn.Sequential(*modules)
+    network_of_modules = nn.Sequential(*modules)
+    network_of_modules.register_buffer("output_scale", torch.tensor(network.output_scale))
+    return network_of_modules
 
 
 NETWORKS = {"dense": DENSE, "convolution": CONVOLUTION}
