@@ -29,7 +29,7 @@ from hil.errors import InvalidValueError, UnknownNameError
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
 from hil.progress import OnProgress, ignore_progress
-from hil.registry import refuse_unknown_options
+from hil.registry import load, refuse_unknown_options
 from hil.types import BoolArray, Inference, Int8Array, Int32Array, Int64Array, LayerTrace, Telemetry
 
 __all__ = ["ArrayBackend", "ArraySession", "array"]
@@ -265,7 +265,9 @@ class _ArrayFactory:
         makers = {entry.name: entry for entry in entry_points(group="hil.arrays")}
         if argument not in makers:
             raise UnknownNameError.of("array", argument, [*makers, "tcp://host:port"])
-        emulated = _Emulated(makers[argument].load(), options.get("preset", "hfo2_gong2022"), chosen.tile)
+        preset = options.get("preset", "hfo2_gong2022")
+        load("presets", preset)  # an unknown one is refused before anything is read or written
+        emulated = _Emulated(makers[argument].load(), preset, chosen.tile)
         return ArrayBackend(
             emulated.connect,
             strategy,

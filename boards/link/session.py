@@ -49,7 +49,10 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         """Refuse a policy that never asks."""
         if not (self.timeout_s > 0 and self.attempt_timeout_s > 0 and self.attempts >= 1 and self.reconnects >= 0):
-            message = f"retry policy needs positive time-outs and at least one attempt, but got {self}"
+            got = (
+                f"timeout_s={self.timeout_s:g}, attempt_timeout_s={self.attempt_timeout_s:g}, attempts={self.attempts}"
+            )
+            message = f"a link needs positive time-outs and at least one attempt, but got {got}"
             raise InvalidValueError(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -38,7 +39,8 @@ class SerialTransport:
         try:
             self._port: Any = serial.serial_for_url(url, **settings)
         except (*self._errors, ValueError) as error:
-            message = f"serial port {url} cannot be opened: {error}"
+            number = getattr(error, "errno", None)  # pyserial says the same thing three times over
+            message = f"serial port {url} cannot be opened: {os.strerror(number) if number else error}"
             raise TargetUnavailableError(message) from error
 
     def write(self, data: bytes, *, timeout_s: float) -> None:

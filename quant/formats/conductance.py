@@ -29,6 +29,7 @@ from quant.formats.verifiable import integers_of
 
 __all__ = ["ConductanceFormat", "conductance_csv", "conductance_npz"]
 
+LARGEST_TILE = 4096
 MICRO_PER_ONE = 1e6  # divided by, because 50 * 1e-6 is not the number nearest to 50e-6
 
 Writer = Callable[[Float64Array], bytes]
@@ -84,10 +85,12 @@ class ConductanceFormat:
 
     def __post_init__(self) -> None:
         """Refuse pairs that cannot be told apart and tiles that cannot hold a pair."""
-        if not 0 <= self.g_off_siemens < self.g_on_siemens:
-            raise InvalidValueError(f"expected 0 <= off < on, but got {self.g_off_siemens} and {self.g_on_siemens} S")
-        if self.rows < 1 or self.columns < 2 or self.columns % 2:
-            raise InvalidValueError(f"tiles need rows and column pairs, but got {self.rows}x{self.columns}")
+        if not 0 <= self.g_off_siemens < self.g_on_siemens < float("inf"):
+            got = f"off {self.g_off_siemens} and on {self.g_on_siemens} S"
+            raise InvalidValueError(f"conductances must be finite with 0 <= off < on, but got {got}")
+        if not (1 <= self.rows <= LARGEST_TILE and 2 <= self.columns <= LARGEST_TILE) or self.columns % 2:
+            bound = f"1x2 to {LARGEST_TILE}x{LARGEST_TILE} cells with an even number of columns"
+            raise InvalidValueError(f"a tile has {bound}, but got {self.rows}x{self.columns}")
 
     def encode(self, network: TernaryNetwork) -> bytes:
         """Return the tables, the digital integers and the settings as a sealed zip."""
@@ -118,13 +121,14 @@ class ConductanceFormat:
             options: ``on`` and ``off`` in microsiemens, ``tile`` as ``128`` or ``128x64``.
         """
         refuse_unknown_options(options, ["off", "on", "tile"], of=self.name)
-        tile = options.get("tile", f"{self.rows}x{self.columns}").split("x")
+        rows_text, _, columns_text = options.get("tile", f"{self.rows}x{self.columns}").partition("x")
         try:
-            rows, columns = int(tile[0]), int(tile[-1])
+            rows, columns = int(rows_text), int(columns_text or rows_text)
             on = float(options["on"]) / MICRO_PER_ONE if "on" in options else self.g_on_siemens
             off = float(options["off"]) / MICRO_PER_ONE if "off" in options else self.g_off_siemens
         except ValueError as error:
-            raise InvalidValueError(f"on, off and tile are numbers, but got {dict(options)}") from error
+            message = f"on and off are numbers and tile is like 128 or 128x64, but got {dict(options)}"
+            raise InvalidValueError(message) from error
         return replace(self, rows=rows, columns=columns, g_on_siemens=on, g_off_siemens=off)
 
     def _document(self, files: dict[str, bytes]) -> tuple[ConductanceFormat, dict[str, Any]]:

@@ -250,7 +250,19 @@ def test_conductance_table_of_another_device_and_tile_is_verified_without_option
     assert set(np.unique(table)) == {225e-6, 50e-6}
 
 
-@pytest.mark.parametrize("options", [{"on": "much"}, {"tile": "3x3"}, {"tile": "0"}, {"colour": "red"}, {"on": "0.5"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on": "much"},
+        {"on": "inf"},
+        {"tile": "3x3"},
+        {"tile": "0"},
+        {"tile": "9998x2"},
+        {"tile": "2x2x2"},
+        {"colour": "red"},
+        {"on": "0.5"},
+    ],
+)
 def test_impossible_options_of_conductance_tables_are_refused(options):
     with pytest.raises(InputError):
         conductance_csv.having(options)
