@@ -74,7 +74,7 @@ def commit(
         DamagedFileError: An event is outside the sensor or earlier than the one before; in salvage it is left out.
     """
     t, x, y, p = (columns[name] for name in "txyp")
-    outside = (x < 0) | (y < 0) | (x >= geometry.width) | (y >= geometry.height)
+    outside = ~((x >= 0) & (y >= 0) & (x < geometry.width) & (y < geometry.height))  # what is no number lies nowhere
     if sink.salvage:
         _account(sink, outside, place[0])
         t, x, y, p = (column[~outside] for column in (t, x, y, p))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +25,7 @@ SENSORS = (
 
 
 def smallest_sensor(
-    x: npt.NDArray[np.integer], y: npt.NDArray[np.integer], sensors: tuple[Geometry, ...] = SENSORS
+    x: npt.NDArray[Any], y: npt.NDArray[Any], sensors: tuple[Geometry, ...] = SENSORS
 ) -> tuple[Geometry, str]:
     """Return the smallest usual sensor that holds some events, and a sentence that says so.
 
@@ -32,8 +34,7 @@ def smallest_sensor(
         y: (n_events,) rows.
         sensors: To choose from, in rising size; the last is taken when none holds the events.
     """
-    width = int(x.max()) + 1 if x.size else 1
-    height = int(y.max()) + 1 if y.size else 1
+    width, height = _extent(x), _extent(y)
     fitting = [sensor for sensor in sensors if sensor.width >= width and sensor.height >= height]
     geometry = fitting[0] if fitting else sensors[-1]
     size = f"{geometry.width} x {geometry.height}"
@@ -41,3 +42,9 @@ def smallest_sensor(
         f"a sensor of {size}, the smallest usual one that holds the first events, because the file names none; "
         "say otherwise with width and height"
     )
+
+
+def _extent(coordinates: npt.NDArray[Any]) -> int:
+    """Return how many pixels some coordinates need; what is no number needs none."""
+    finite = coordinates[np.isfinite(coordinates)]
+    return int(finite.max()) + 1 if finite.size else 1

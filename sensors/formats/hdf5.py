@@ -1,10 +1,13 @@
-"""HDF5 recordings: Prophesee's ``CD/events`` and DSEC's ``events/{t,x,y,p}``, read stretch by stretch with h5py.
+"""HDF5 recordings, read stretch by stretch with h5py: the layouts of Prophesee, DSEC, v2e and MVSEC.
 
-After docs.prophesee.ai ("HDF5 event file") and dsec.ifi.uzh.ch: DSEC's times count from ``t_offset``.
+After docs.prophesee.ai ("HDF5 event file": ``CD/events``), dsec.ifi.uzh.ch (``events/t``, ``x``, ``y``, ``p``; times
+count from ``t_offset``), v2e's ``--dvs_h5`` (``events``, four integers a row) and
+daniilidis-group.github.io/mvsec (``davis/left/events``, four floats a row).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -31,13 +34,14 @@ STEP_EVENTS = 1 << 17
 MAX_CHUNK_BYTES = 1 << 28
 BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError)
 GROUPS = ("events", "CD", "/")
+ROWS = {"events": "txyp", "davis/left/events": "xytp"}  # tables of v2e and of MVSEC, and what their columns hold
 
 
 class Hdf5:
     """The ``SourceFormat`` of HDF5 files; options ``width`` and ``height`` where the file does not say."""
 
     name = "hdf5"
-    about = "HDF5, Prophesee and DSEC layouts (.h5, .hdf5)"
+    about = "HDF5, layouts of Prophesee, DSEC, v2e and MVSEC (.h5, .hdf5)"
 
     def missing(self) -> str | None:
         """Say what must be installed."""
@@ -94,8 +98,12 @@ class _Table:
             _check_dataset(dataset)
         self._offset_us = _offset_us(file)
 
-    def _find(self, file: Any) -> dict[str, tuple[Any, str]]:
-        """Return the data set and field of each column."""
+    def _find(self, file: Any) -> dict[str, tuple[Any, str | int]]:
+        """Return the data set of each column, and its field or number there, nothing where it is all there is."""
+        for name, order in ROWS.items():
+            table = file.get(name)
+            if getattr(table, "shape", ())[1:] == (4,):
+                return {column: (table, order.index(column)) for column in "txyp"}
         for name in GROUPS:
             group = file.get(name)
             datasets = list(group) if hasattr(group, "keys") else []
@@ -125,26 +133,29 @@ class _Table:
         """Return a stretch of every column."""
         arrays = {}
         for column, (dataset, field) in self._columns.items():
-            arrays[column] = dataset.fields(field)[start:stop] if field else dataset[start:stop]
+            if isinstance(field, int):
+                arrays[column] = dataset[start:stop, field]
+            else:
+                arrays[column] = dataset.fields(field)[start:stop] if field else dataset[start:stop]
         arrays["t"] = microseconds(arrays["t"]) + self._offset_us
         return arrays
 
 
 def _check_dataset(dataset: Any) -> None:
-    if len(dataset.shape) != 1 or dataset.dtype.hasobject:
-        message = f"data set {dataset.name} has shape {dataset.shape}; expected one dimension"
+    if dataset.shape[1:] not in ((), (4,)) or dataset.dtype.hasobject:
+        message = f"data set {dataset.name} has shape {dataset.shape}; expected one dimension, or four columns"
         raise FormatError(message)
     properties = dataset.id.get_create_plist()
     _check_filters(dataset.name, properties)
     if dataset.chunks:
-        needed = -(-dataset.shape[0] // dataset.chunks[0])
-        if dataset.chunks[0] * dataset.dtype.itemsize > MAX_CHUNK_BYTES:
+        needed = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+        if math.prod(dataset.chunks) * dataset.dtype.itemsize > MAX_CHUNK_BYTES:
             message = f"data set {dataset.name} has chunks of {dataset.chunks[0]} events"
             raise DamagedFileError(message, offset_bytes=0)
         if dataset.id.get_num_chunks() < needed:
             message = f"data set {dataset.name} has {dataset.id.get_num_chunks()} of {needed} chunks"
             raise DamagedFileError(message, offset_bytes=0)
-    elif dataset.id.get_storage_size() < dataset.shape[0] * dataset.dtype.itemsize:
+    elif dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
         message = f"data set {dataset.name} has fewer bytes than its {dataset.shape[0]} events take"
         raise DamagedFileError(message, offset_bytes=0)
 

@@ -85,13 +85,13 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Return the member of each column, or one structured array under ``events``."""
+    """Return the member of each column, or of one structured array: the one called events, or the only one."""
     names = [name.removesuffix(".npy") for name in archive.namelist()]
     found = name_columns(names)
     if len(found) == 4:
         return found
-    if "events" in names:
-        return {"events": "events"}
+    if "events" in names or len(names) == 1:
+        return {"events": "events" if "events" in names else names[0]}
     message = f"the archive has no columns t, x, y, p and no structured array events; it has {', '.join(names[:20])}"
     raise FormatError(message)
 

@@ -36,7 +36,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # spreadsheets start their files with it
 PRINTABLE = re.compile(rb"[\t\r\x20-\x7e]*")
 SPLIT = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-POLARITY = re.compile(r"[01]|-1|true|false|on|off", re.IGNORECASE)
+POLARITY = re.compile(r"0|[+-]?1|true|false|on|off", re.IGNORECASE)
 UNITS = {"s": (6, 1), "ms": (3, 1), "us": (0, 1), "ns": (0, 1000)}
 METAVISION_ORDER = "xypt"
 

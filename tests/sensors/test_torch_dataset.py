@@ -56,3 +56,13 @@ def test_data_set_can_be_sent_to_a_worker(recordings):
 def test_data_set_refuses_labels_that_do_not_match(recordings):
     with pytest.raises(InvalidValueError, match="label"):
         EventDataset(recordings[0], [1], ToFrames(2))
+
+
+def test_torch_loader_with_workers_gives_what_it_gives_without(recordings):
+    data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
+    dataset = EventDataset(recordings[0], range(5), ToFrames(3))
+    alone, shared = (list(data.DataLoader(dataset, batch_size=2, num_workers=n)) for n in (0, 2))
+    assert len(alone) == len(shared) == 3
+    for (samples, labels), (theirs, their_labels) in zip(alone, shared, strict=True):
+        assert (samples == theirs).all()
+        assert (labels == their_labels).all()

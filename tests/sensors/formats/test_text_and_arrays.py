@@ -29,6 +29,7 @@ SHAPES = {
     "no newline at the end": "10,1,2,on\n20,3,4,off",
     "an index in front": "i,t,x,y,p\n0,10,1,2,1\n1,20,3,4,0\n",
     "a byte order mark": "\ufefft,x,y,p\n10,1,2,1\n20,3,4,0\n",
+    "signed": "t,x,y,p\n10,1,2,+1\n20,3,4,-1\n",
     "tabs": "10\t1\t2\t1\n20\t3\t4\t0\n",
 }
 
@@ -235,3 +236,38 @@ def test_hdf5_of_something_else_is_named(tmp_path: Path) -> None:
         file["weights"] = np.zeros(3)
     with pytest.raises(FormatError, match="weights"):
         sensors.open(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    ("path_inside", "order", "dtype"), [("events", "txyp", "<u4"), ("davis/left/events", "xytp", "<f8")]
+)
+def test_hdf5_tables_of_four_columns_are_read_as_v2e_and_mvsec_order_them(
+    tmp_path: Path, path_inside: str, order: str, dtype: str
+) -> None:
+    h5py = pytest.importorskip("h5py")
+    batch = events(3000)
+    scale, off = (1e-6, -1) if dtype == "<f8" else (1, 0)
+    columns = {"t": batch.t * scale, "x": batch.x, "y": batch.y, "p": np.where(batch.p, 1, off)}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        table = np.stack([columns[name] for name in order], axis=1).astype(dtype)
+        file.create_dataset(path_inside, data=table, chunks=(500, 4), compression="gzip")
+    assert_same(sensors.read(tmp_path / "a.h5"), batch)
+
+
+def test_archive_of_one_structured_array_is_read_whatever_its_name(tmp_path: Path) -> None:
+    batch = events(100)
+    array = np.empty(len(batch), [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
+    for name in "txyp":
+        array[name] = getattr(batch, name)
+    np.savez(tmp_path / "a.npz", array)
+    assert_same(sensors.read(tmp_path / "a.npz"), batch)
+
+
+def test_coordinate_that_is_no_number_is_outside_the_sensor(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", t=np.arange(3), x=np.array([1.0, np.nan, 2.0]), y=np.ones(3), p=np.ones(3))
+    with pytest.raises(DamagedFileError, match="event 1 lies outside"):
+        sensors.read(tmp_path / "a.npz")
+    recording = sensors.open(tmp_path / "a.npz", salvage=True)
+    assert len(EventBatch.concatenate(list(recording))) == 2
+    assert recording.lost is not None
+    assert recording.lost.events == 1
