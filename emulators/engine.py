@@ -198,7 +198,8 @@ class LayerEngine:
         for strip in range(self.tiling.strips):
             for bit, x, weight in self.planes(vectors[:, self.tiling.inputs_of(strip)]):
                 tally.add(self._run_strip(strip, bit, x, weight, stretch, sums))
-                corrections += weight * self._correction(strip, x)
+                if self.tiling.mapping.corrects:
+                    corrections += weight * self._correction(strip, x)
         tally.reads = len(vectors) * self.reads_per_vector * self.tiling.arrays
         return tally
 

@@ -15,7 +15,7 @@ from numba import njit, uint64
 
 from hil.types import Float64Array, Int64Array
 
-__all__ = ["convert", "normal_table", "normals", "row_hash"]
+__all__ = ["convert", "normal_table", "normals", "row_hash", "sparse_product"]
 
 CELLS = 2048
 LEVELS = ((31, 20), (24, 13), (17, 6))  # (r is below 2**first, a cell spans 2**second) from the body to the tail
@@ -86,6 +86,17 @@ def row_hash(rows: npt.NDArray[np.uint8], t_us: Int64Array, seed: np.uint64) -> 
             state = (state ^ uint64(rows[n, c])) * uint64(0x100000001B3)
         out[n] = _mix(state)
     return out
+
+
+@njit(cache=True, nogil=True)
+def sparse_product(sparse: Float64Array, matrix: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """Add (n, rows) @ (rows, columns) to (n, columns) sums, skipping the zeros of the first."""
+    for n in range(sparse.shape[0]):
+        for i in range(sparse.shape[1]):
+            value = matrix.dtype.type(sparse[n, i])
+            if value != 0:
+                for c in range(matrix.shape[1]):
+                    out[n, c] += value * matrix[i, c]
 
 
 @njit(cache=True, nogil=True)

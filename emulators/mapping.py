@@ -107,6 +107,11 @@ class WeightMapping:
         return len(self.conversions)
 
     @property
+    def corrects(self) -> bool:
+        """Whether anything is subtracted digitally."""
+        return bool(self.column_sum or self.input_sum)
+
+    @property
     def references(self) -> bool:
         """Whether a column of off cells is subtracted before each conversion."""
         return any(not conversion.signed for conversion in self.conversions) or len(self.levels) == 1

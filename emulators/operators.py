@@ -18,6 +18,7 @@ FLOAT32_BITS: Final = 24
 LEAST_CHANGE_BITS: Final = 9  # a change of conductances is small; to a 500th of its largest is far below any device
 POWER_BITS: Final = 20  # squares and cubes of inputs are kept on a grid of 2**-20 of their largest value
 LARGEST_INPUT: Final = 128.0
+SPARSE: Final = 0.125  # share of driven lines below which skipping the others is faster than a dense product
 
 
 class Change(Protocol):
@@ -64,6 +65,18 @@ def on_grid(matrix: Float64Array, *, input_bits: int, product_bits: int = FLOAT6
     return rounded
 
 
+def _product(volts: Float64Array, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return volts @ matrix in the matrix's dtype; on its grid the order of summation changes nothing."""
+    if np.count_nonzero(volts) > SPARSE * volts.size:
+        dense: npt.NDArray[Any] = volts.astype(matrix.dtype, copy=False) @ matrix
+        return dense
+    from emulators.kernels import sparse_product
+
+    out = np.zeros((len(volts), matrix.shape[1]), matrix.dtype)
+    sparse_product(np.ascontiguousarray(volts, dtype=np.float64), np.ascontiguousarray(matrix), out)
+    return out
+
+
 def _power_on_grid(volts: Float64Array, exponent: int) -> Float64Array:
     """Return a power of the inputs, rounded to the grid."""
     largest = LARGEST_INPUT**exponent
@@ -89,7 +102,7 @@ class LinearOperator:
 
     def currents(self, volts: Float64Array) -> Float64Array:
         """Return (n, channels) currents."""
-        currents: Float64Array = volts @ self.matrix
+        currents: Float64Array = _product(volts, self.matrix)
         if self.bends is not None:
             for exponent, bend in zip((2, 3), self.bends, strict=True):
                 grid = on_grid(bend * LARGEST_INPUT**exponent, input_bits=POWER_BITS) / LARGEST_INPUT**exponent
@@ -98,7 +111,7 @@ class LinearOperator:
 
     def variance(self, volts: Float64Array) -> Float64Array | None:
         """Return (n, channels) variance: independent cells add theirs, so one Gaussian a column is exact."""
-        return None if self.spread is None else volts**2 @ self.spread
+        return None if self.spread is None else _product(volts**2, self.spread)
 
     def power(self, volts: Float64Array) -> Float64Array:
         """Return (n,) what the drivers deliver: the sum of voltage times solved row current."""
@@ -133,8 +146,7 @@ class LinearChange:
 
     def currents(self, volts: Float64Array) -> Float64Array:
         """Return the (n, channels) difference of the currents."""
-        difference: Float64Array = (volts.astype(self.matrix.dtype) @ self.matrix).astype(np.float64)
-        return difference
+        return _product(volts, self.matrix).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,7 +208,7 @@ class GatedOperator:
 
     def variance(self, volts: Float64Array) -> Float64Array | None:
         """Return (n, channels) variance of one read."""
-        return None if self.spread is None else volts**2 @ self.spread
+        return None if self.spread is None else _product(volts**2, self.spread)
 
     def power(self, volts: Float64Array) -> Float64Array:
         """Return (n,) what ideal wires would draw."""

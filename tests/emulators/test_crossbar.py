@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulators.mapping import MAPPINGS
+from emulators.operators import LinearOperator, on_grid
 from hil.errors import InvalidValueError, UnknownNameError
 from hil.registry import open_target
 from hil.testing import BackendTests
@@ -160,3 +161,17 @@ def test_tiles_without_events_are_not_converted():
 def test_impossible_targets_are_refused(target, error, says):
     with pytest.raises(error, match=says):
         open_target(target)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.1, 0.2, 1.0])
+def test_products_that_skip_zeros_have_the_bits_of_dense_ones(share):
+    rng = np.random.default_rng(1)
+    volts = np.where(rng.random((40, 128)) < share, rng.integers(-128, 128, (40, 128)), 0).astype(np.float64)
+    first, last = (
+        LinearOperator(on_grid(rng.normal(size=(128, 50)) * size, input_bits=7), None, np.zeros(128))
+        for size in (1.0, 1.01)
+    )
+    assert np.array_equal(first.currents(volts), volts @ first.matrix)
+    change = first.change_to(last, input_bits=7)
+    wanted = volts.astype(change.matrix.dtype) @ change.matrix
+    assert np.array_equal(change.currents(volts), wanted)
