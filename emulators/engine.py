@@ -39,7 +39,7 @@ class Tally:
     Attributes:
         conversions: Passes through an ADC.
         clipped: Passes that ended at the end of the range.
-        drives: Word lines driven, once per pass.
+        drives: Word lines driven, once per pass and tile: each tile has drivers of its own.
         reads: Reads of an array.
         array_joule: What the drivers delivered.
     """
@@ -223,7 +223,7 @@ class LayerEngine:
         tally = Tally(conversions=int(driven.sum()) * self.tiling.channels * len(self.tiling.mapping.conversions))
         for job in self.passes(strip, bit, x, stretch, driven=driven, weight=weight):
             tally.clipped += self.compute.run(job, sums)
-            tally.drives += int(np.count_nonzero(job.volts))
+            tally.drives += int(np.count_nonzero(job.volts)) * self.tiling.column_tiles
             tally.array_joule += self._joule(job)
         return tally
 

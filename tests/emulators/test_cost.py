@@ -46,6 +46,15 @@ def test_finer_converters_cost_more_and_wires_less():
     assert joule["adc_bits=8&wires=50"]["energy_array_joule"] < joule["adc_bits=8"]["energy_array_joule"]
 
 
+def test_every_tile_has_drivers_of_its_own():
+    joule = [
+        session_and_answer(f"crossbar:ideal?tile={tile}", sizes=(30, 40))[1].telemetry.counters["energy_dac_joule"]
+        for tile in ("32x40", "32x20", "32x10")
+    ]
+    assert joule[1] == pytest.approx(2 * joule[0])
+    assert joule[2] == pytest.approx(4 * joule[0])
+
+
 def test_bit_serial_inputs_take_longer():
     latency = [
         session_and_answer(f"crossbar:ideal?inputs={inputs}")[1].telemetry.counters["latency_model_s"]
