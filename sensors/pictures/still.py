@@ -20,6 +20,7 @@ __all__ = ["draw_still", "is_cochlea"]
 
 MOMENTS = 6
 WIDTH_INCH = 10.0
+MOST_ABOVE_USUAL = 3.0  # how far a burst may stretch the axis of rates before the rest is too flat to see
 RATE_BINS = 200
 MOST_DOTS = 200_000
 MOST_EARS = 2
@@ -107,18 +108,22 @@ def _clock(stretch: Stretch, t_us: int) -> str:
 
 
 def _draw_rate(at: Axes, stretch: Stretch, starts_us: Int64Array, shutter_us: int) -> None:
-    edges = np.linspace(stretch.start_us, stretch.end_us, RATE_BINS + 1)
-    per_second = 1e6 / (edges[1] - edges[0])
-    unit, scale = _rate_unit(stretch, per_second, edges)
+    edges, rates = _rates(stretch)
+    highest = float(rates.max(initial=0.0))
+    limit = min(highest, MOST_ABOVE_USUAL * float(np.percentile(rates, 98))) or highest or 1.0
+    unit, scale = _rate_unit(limit)
     time_unit, time_scale = _unit_us(stretch)
     times = (edges - stretch.first_us) / time_scale
     for start_us in starts_us:
         begin = (int(start_us) - stretch.first_us) / time_scale
         at.axvspan(begin, begin + shutter_us / time_scale, color="#dddddd", linewidth=0)
-    for on, colour, sign in ((True, ON, 1), (False, OFF, -1)):
-        counts, _ = np.histogram(stretch.events.t[stretch.events.p == on], edges)
-        at.stairs(sign * counts * per_second / scale, times, color=colour, fill=True)
+    for rate, colour, sign in zip(rates, (ON, OFF), (1, -1), strict=True):
+        at.stairs(sign * rate / scale, times, color=colour, fill=True)
     at.set_xlim(times[0], times[-1])
+    at.set_ylim(-1.05 * limit / scale, 1.05 * limit / scale)
+    if limit < highest:
+        peak_unit, peak_scale = _rate_unit(highest)
+        at.set_title(f"up to {highest / peak_scale:.3g} {peak_unit}, beyond the axis", loc="right", fontsize=7, pad=2)
     at.axhline(0, color="#999999", linewidth=0.8)
     at.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     at.set_xlabel(
@@ -129,10 +134,16 @@ def _draw_rate(at: Axes, stretch: Stretch, starts_us: Int64Array, shutter_us: in
         at.spines[side].set_visible(False)
 
 
-def _rate_unit(stretch: Stretch, per_second: float, edges: Float64Array) -> tuple[str, float]:
-    peak = np.histogram(stretch.events.t, edges)[0].max(initial=0) * per_second
+def _rates(stretch: Stretch) -> tuple[Float64Array, Float64Array]:
+    """Return (bins + 1,) edges in microseconds and (2, bins) events per second, ON first."""
+    edges = np.linspace(stretch.start_us, stretch.end_us, RATE_BINS + 1)
+    counts = [np.histogram(stretch.events.t[stretch.events.p == on], edges)[0] for on in (True, False)]
+    return edges, np.stack(counts) * (1e6 / (edges[1] - edges[0]))
+
+
+def _rate_unit(highest: float) -> tuple[str, float]:
     for unit, scale in (("Mev/s", 1e6), ("kev/s", 1e3)):
-        if peak >= scale:
+        if highest >= scale:
             return unit, scale
     return "events/s", 1.0
 
