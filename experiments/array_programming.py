@@ -14,6 +14,7 @@ from boards.array.programming import Goal, ProgrammingReport, program_cells
 from boards.array.strategies import STRATEGIES
 from boards.transports.loopback import LoopbackTransport
 from emulators.pulsed import PulsedArray
+from hil.errors import InvalidValueError
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load
 from hil.rng import stream
@@ -39,6 +40,11 @@ class Config:
     tolerance_siemens: float = 8e-6
     most_pulses: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an array that cannot hold a pair of cells."""
+        if self.size < 2 or self.size % 2:
+            raise InvalidValueError(f"size must be even and at least 2, but is {self.size}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

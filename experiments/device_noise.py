@@ -41,6 +41,11 @@ class Config:
     wires_ohm: tuple[float, ...] = (0.0,)
     seeds: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        """Refuse an experiment without a point."""
+        if not (self.spreads and self.wires_ohm and self.seeds):
+            raise InvalidValueError(f"spreads, wires_ohm and seeds need a value each, but got {self}")
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

@@ -81,6 +81,15 @@ class Config:
     windows: int = 200
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured."""
+        if not all(0.0 < kept <= 1.0 for kept in self.kept_events) or not self.kept_events:
+            raise InvalidValueError(f"kept_events are shares above 0 and up to 1, but are {self.kept_events}")
+        if min((*self.reads, *self.lengths), default=0) < 1 or not self.reads:
+            raise InvalidValueError(f"reads and lengths must be at least 1, but are {self.reads} and {self.lengths}")
+        if self.windows < 2 * FOLDS:
+            raise InvalidValueError(f"windows must be at least {2 * FOLDS} to fit on some and score others")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

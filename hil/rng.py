@@ -6,6 +6,8 @@ import hashlib
 
 import numpy as np
 
+from hil.errors import InvalidValueError
+
 __all__ = ["stream"]
 
 
@@ -22,10 +24,15 @@ def stream(seed: int, *who: str | int) -> np.random.Generator:
     Returns:
         A fresh PCG64 generator; equal arguments give equal streams.
 
+    Raises:
+        InvalidValueError: The seed is negative.
+
     Example:
         >>> bool(stream(1, "crossbar", 0).integers(100) == stream(1, "crossbar", 0).integers(100))
         True
     """
+    if seed < 0:
+        raise InvalidValueError(f"a seed must be zero or positive, but is {seed}")
     name = "\x1f".join(f"{type(part).__name__}:{part}" for part in who).encode()
     words = np.frombuffer(hashlib.sha256(name).digest(), dtype="<u4")
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words.tolist()])))

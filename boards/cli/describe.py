@@ -64,7 +64,7 @@ def identify_command(target: str) -> Answer:
 
 @command("health", short_help="Ask a board how it and its link are doing.")
 @click.argument("target")
-@click.option("--echoes", default=ECHOES, show_default=True, help="Requests to time.")
+@click.option("--echoes", type=click.IntRange(min=1), default=ECHOES, show_default=True, help="Requests to time.")
 def health_command(target: str, echoes: int) -> Answer:
     """Time requests to TARGET, read its counters, and read its program memory back."""
     from boards.health import examine

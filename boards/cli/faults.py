@@ -31,8 +31,14 @@ COLUMNS = {
 @click.argument("target", default="host")
 @click.option("--fault", "faults", multiple=True, help="Kind of damage; may be given again. By default all.")
 @click.option("--rate", "rates", type=float, multiple=True, default=(1e-4, 1e-3), show_default=True)
-@click.option("--inferences", default=10_000, show_default=True, help="Per kind of damage and rate.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--inferences",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Per kind of damage and rate.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def faults_command(target: str, faults: tuple[str, ...], rates: tuple[float, ...], **choices: int) -> Answer:
     """Infer through a damaged link to TARGET (host, or qemu:CPU): every answer right or a clear error, none twice."""
     from rich.table import Table

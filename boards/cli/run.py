@@ -45,9 +45,21 @@ def load_command(target: str, network_name: str) -> Answer:
 @click.argument("target")
 @click.option("--network", "network_name", default="digits", show_default=True, help="A path or a shipped network.")
 @click.option("--features", type=click.Path(exists=True, path_type=Path), help="(n, d_in) int8 windows as .npy.")
-@click.option("--windows", default=8, show_default=True, help="How many random windows without --features.")
-@click.option("--active", default=0.05, show_default=True, help="Share of inputs of random windows that are not zero.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="How many random windows without --features.",
+)
+@click.option(
+    "--active",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.05,
+    show_default=True,
+    help="Share of inputs of random windows that are not zero.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Compare every layer with exact software.")
 @click.option("--record", type=click.Path(path_type=Path), help="Keep every byte as JSON lines, for replay:FILE.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the (n, d_out) float32 outputs as .npy.")
@@ -84,12 +96,26 @@ def _windows(d_in: int, choices: dict[str, Any]) -> Int8Array:
     from hil.rng import stream
 
     if choices["features"] is not None:
-        given: Int8Array = np.load(choices["features"], allow_pickle=False)
-        return given
+        return _read(choices["features"])
     rng = stream(choices["seed"], "hil board infer")
     features = rng.integers(-128, 128, (choices["windows"], d_in)).astype(np.int8)
     features[rng.random(features.shape) >= choices["active"]] = 0
     return features
+
+
+def _read(path: Path) -> Int8Array:
+    import numpy as np
+
+    from hil.errors import FormatError
+
+    try:
+        given = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FormatError(f"{path} must be windows as numpy.save writes them, but is not") from error
+    if not isinstance(given, np.ndarray) or given.dtype != np.int8 or given.ndim != 2 or not len(given):
+        found = f"{given.shape} {given.dtype}" if isinstance(given, np.ndarray) else "an archive"
+        raise FormatError(f"{path} must hold at least one window, (n, d_in) int8, but holds {found}")
+    return given
 
 
 def _cost(telemetry: Telemetry, n: int) -> dict[str, Any]:

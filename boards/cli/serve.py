@@ -16,12 +16,16 @@ __all__ = ["serve_command"]
 @click.command("serve", short_help="Offer a local board to another host.")
 @click.argument("target")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port to listen on; 0 takes a free one."
+)
 @click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="File with a shared secret.")
 @click.option("--ca", type=click.Path(exists=True, path_type=Path), help="Authority of both certificates (PEM).")
 @click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="Ours (PEM).")
 @click.option("--key", type=click.Path(exists=True, path_type=Path), help="Its private key (PEM).")
-@click.option("--seconds", type=float, help="Stop after so long; by default serve until interrupted.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.0), help="Stop after so long; by default serve until interrupted."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def serve_command(
     target: str, host: str, port: int, seconds: float | None, *, as_json: bool, **files: Path | None
@@ -42,10 +46,16 @@ def serve_command(
     backend = open_target(target)
     if not isinstance(backend, BoardBackend | ArrayBackend):
         raise InvalidValueError(f"target {target!r} is nothing that can be served; see hil board list")
+    board = backend.open()
+    try:
+        board.connect().close()  # a port that is not there is an error now, not when the first host comes
+    except BaseException:
+        board.close()
+        raise
     with (
         _stopped_by_signals(),
         suppress(KeyboardInterrupt),
-        BoardServer(backend.open(), host=host, port=port, security=Security(**files)) as server,
+        BoardServer(board, host=host, port=port, security=Security(**files)) as server,
     ):
         at, number = server.address
         address = f"tcp://[{at}]:{number}" if ":" in at else f"tcp://{at}:{number}"

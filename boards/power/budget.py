@@ -6,6 +6,7 @@ its value: prices and energies are uncertain by factors, not by differences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -194,8 +195,8 @@ def _check(profile: Profile, settings: Settings) -> None:
         raise ConfigError(f"the gate passes a share between 0 and 1, but got {rate}")
     for name in ("inferences_per_second", "payload_bytes"):
         value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise ConfigError(f"{name} must be positive, but is {value}")
+        if value is not None and not 0.0 < value < math.inf:
+            raise ConfigError(f"{name} must be positive and finite, but is {value}")
 
 
 def budget(profile: Profile, load: Workload, settings: Settings) -> Budget:

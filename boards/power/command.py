@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hil.cli import Answer, command
+from hil.cli import Answer, command, figure_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,8 +24,14 @@ __all__ = ["power_command"]
 @click.option("--gate-rate", type=float, help="Share of inferences that are sent, 0 to 1.")
 @click.option("--inferences-per-second", type=float)
 @click.option("--payload-bytes", type=float, help="Bytes of one message, headers included.")
-@click.option("--plot", "plot_path", type=click.Path(path_type=Path), help="Write a picture (PNG or SVG).")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(path_type=Path),
+    callback=figure_path,
+    help="Write a picture (.svg, .png, .pdf).",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def power_command(profile: str, network_name: str, plot_path: Path | None, **settings: Any) -> Answer:
     """Estimate what a node of PROFILE (a shipped name or a TOML file) draws and costs."""
     from boards.power.budget import Settings, budget

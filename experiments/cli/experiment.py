@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hil.cli import Answer, command, key_values, progress_bar
+from hil.cli import Answer, command, figure_path, key_values, progress_bar
 
 __all__ = ["experiment_command"]
 
@@ -23,7 +23,9 @@ __all__ = ["experiment_command"]
     callback=key_values,
     help="One setting, as TOML writes it: --set 'noise=[0.1, 0.3]'; may be repeated.",
 )
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write its figure here (.svg, .png).")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), callback=figure_path, help="Write its figure here (.svg, .png, .pdf)."
+)
 def experiment_command(name: str, config: Path | None, settings: dict[str, str], plot: Path | None) -> Answer:
     """Run NAME, one of ``hil list experiments``, and print what it found; --json has the settings and every row."""
     from dataclasses import asdict
@@ -46,7 +48,7 @@ def experiment_command(name: str, config: Path | None, settings: dict[str, str],
 
 
 def _plotter(asked: Any, name: str, plot: Path | None) -> Any:
-    """Return what draws, and refuse before the work what could not be written after it."""
+    """Return what draws, and refuse before the work what has no figure."""
     from experiments.questions import Drawn
     from hil.errors import InvalidValueError
 
@@ -54,7 +56,4 @@ def _plotter(asked: Any, name: str, plot: Path | None) -> Any:
         return None
     if not isinstance(asked, Drawn):
         raise InvalidValueError(f"experiment {name!r} has no figure; run it without --plot")
-    if plot.suffix not in {".svg", ".png", ".pdf"}:
-        raise InvalidValueError(f"a figure is named *.svg, *.png or *.pdf, but got {plot.name}")
-    plot.parent.mkdir(parents=True, exist_ok=True)
     return asked.plot

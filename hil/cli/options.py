@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-__all__ = ["key_values"]
+__all__ = ["figure_path", "key_values"]
+
+FIGURES = (".pdf", ".png", ".svg")
 
 
 def key_values(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -24,3 +28,20 @@ def key_values(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
             raise click.BadParameter(message)
         pairs[key] = setting
     return pairs
+
+
+def figure_path(_ctx: click.Context, _param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse, before the work, a figure that could not be written after it.
+
+    Raises:
+        click.BadParameter: The suffix says no format we draw, or the folder is not there.
+    """
+    if value is None:
+        return None
+    if value.suffix not in FIGURES:
+        message = f"a figure is named *{', *'.join(FIGURES)}, but got {value.name!r}"
+        raise click.BadParameter(message)
+    if not value.parent.is_dir():
+        message = f"there is no folder {str(value.parent)!r} to write {value.name!r} to"
+        raise click.BadParameter(message)
+    return value
