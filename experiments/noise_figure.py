@@ -48,7 +48,8 @@ def _calibration(axes: Any, rows: Sequence[Row], least: float) -> None:
         reads, found = [row.reads for row in line], [row.calibration_error for row in line]
         axes.errorbar(reads, found, errors, marker="o", capsize=3, color=colour, label=f"read noise {level:g}")
     _doublings(axes, sorted({row.reads for row in samples}))
-    axes.set(xlabel="reads averaged", ylabel="expected calibration error", ylim=(0, None))
+    axes.set(xlabel="reads averaged", ylabel="expected calibration error")
+    axes.set_ylim(0.0, 1.9 * max(row.calibration_error for row in samples))  # room for the legend
     axes.set_title(f"samples, {least:.0%} of the events", fontsize="medium")
 
 
