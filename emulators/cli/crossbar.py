@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hil.cli import Answer, command
+from hil.cli import Answer, command, progress_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,8 @@ def solve_command(case: Path) -> Answer:
     from emulators.wires.cases import read_case
 
     given = read_case(case)
-    column, row = given.combine(given.solve_each())
+    with progress_bar("solving") as on_progress:
+        column, row = given.combine(given.solve_each(on_progress=on_progress))
     document = {"column_current_ampere": column.tolist(), "row_current_ampere": row.tolist()}
     return Answer(document, _currents(document))
 
@@ -51,7 +52,8 @@ def inspect_command(case: Path, out: Path | None) -> Answer:
     from emulators.wires.inspection import inspect_case
 
     given = read_case(case)
-    solutions = given.solve_each(device_voltages=True)
+    with progress_bar("solving") as on_progress:
+        solutions = given.solve_each(device_voltages=True, on_progress=on_progress)
     found = inspect_case(given, solutions)
     pictures: list[str] = []
     if out is not None:

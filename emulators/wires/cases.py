@@ -18,6 +18,7 @@ import numpy as np
 from emulators.wires.solver import solve
 from emulators.wires.values import Solution, Topology, Wires, checked_conductance, checked_voltage
 from hil.errors import FormatError, InvalidValueError
+from hil.progress import OnProgress, ignore_progress
 from hil.types import Float64Array
 
 __all__ = ["Case", "parse_case", "read_case"]
@@ -29,6 +30,8 @@ SIGNS: Mapping[str, tuple[tuple[str, float], ...]] = {
 RESISTANCES = ("r_wl", "r_bl", "r_driver", "r_sense")
 MOST_NUMBERS = 1 << 22
 """Of one matrix: an array of 2048 x 2048 takes about 2 GB to solve."""
+MOST_VOLTAGES = 1 << 26
+"""Across cells, for all vectors together: 0.5 GB, and a few times that while pictures are drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,15 +52,35 @@ class Case:
     voltage_volt: Float64Array
     wires: Wires
 
-    def solve_each(self, *, device_voltages: bool = False) -> list[Solution]:
-        """Solve every array."""
-        return [solve(g, self.voltage_volt, self.wires, device_voltages=device_voltages) for g in self.arrays.values()]
+    def solve_each(self, *, device_voltages: bool = False, on_progress: OnProgress = ignore_progress) -> list[Solution]:
+        """Solve every array.
+
+        Raises:
+            InvalidValueError: There are too many cells and vectors to hold the voltage of each.
+        """
+        numbers = len(self.voltage_volt) * sum(g.size for g in self.arrays.values())
+        if device_voltages and numbers > MOST_VOLTAGES:
+            message = (
+                f"cells times vectors must be at most {MOST_VOLTAGES} to hold every voltage, but are {numbers}; take "
+                "fewer vectors"
+            )
+            raise InvalidValueError(message)
+        settings = {"device_voltages": device_voltages}
+        return [
+            solve(g, self.voltage_volt, self.wires, **settings, on_progress=_part(on_progress, k, len(self.arrays)))
+            for k, g in enumerate(self.arrays.values())
+        ]
 
     def combine(self, solutions: list[Solution]) -> tuple[Float64Array, Float64Array]:
         """Return signed (n, columns) column currents and summed (n, rows) row currents."""
         column = sum(sign * each.column_current_ampere for sign, each in zip(self.signs, solutions, strict=True))
         row = sum(each.row_current_ampere for each in solutions)
         return cast("Float64Array", column), cast("Float64Array", row)
+
+
+def _part(on_progress: OnProgress, before: int, parts: int) -> OnProgress:
+    """Return a listener to one of a few equal parts of the work."""
+    return lambda done, total: on_progress(before * total + done, parts * total)
 
 
 def read_case(path: Path) -> Case:

@@ -11,7 +11,7 @@ Cost: about 4 rows x columns^3 operations once, 4 rows x columns^2 a vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt
@@ -23,7 +23,7 @@ from emulators.wires.ladder import RowLadders
 from emulators.wires.values import Wires
 from hil.types import Float64Array
 
-__all__ = ["RowElimination"]
+__all__ = ["RowElimination", "eliminations"]
 
 KEPT_BYTES = 256 << 20
 """Above this, the matrices of the downward pass are recomputed in stretches on the way up instead of kept."""
@@ -36,10 +36,12 @@ class RowElimination:
     Attributes:
         g_siemens: (rows, columns).
         wires: Of topology ``passive2d``.
+        tick: Called whenever a row was eliminated, which is what takes time.
     """
 
     g_siemens: Float64Array
     wires: Wires
+    tick: Callable[[], None] = lambda: None
 
     @cached_property
     def ladders(self) -> RowLadders:
@@ -49,7 +51,7 @@ class RowElimination:
     @cached_property
     def _kept(self) -> list[Float64Array] | None:
         rows, columns = self.g_siemens.shape
-        return list(self._down(0, rows, None)) if rows * columns**2 * 8 <= KEPT_BYTES else None
+        return list(self._down(0, rows, None)) if _is_kept(rows, columns) else None
 
     def currents(self, source_volt: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Solve for a batch of vectors, all columns ending in the virtual ground.
@@ -103,6 +105,7 @@ class RowElimination:
             q += self.ladders.admittance(i)
             m = _damping(q, self._segment(i))
             q[...] = _times(m, q)
+            self.tick()
             yield m
 
     def _matrices(self) -> Iterator[Float64Array]:
@@ -123,6 +126,15 @@ class RowElimination:
             stop = min(start + stretch, rows)
             kept = list(self._down(start, stop, above))
             yield from zip(range(stop - 1, start - 1, -1), reversed(kept), strict=True)
+
+
+def _is_kept(rows: int, columns: int) -> bool:
+    return rows * columns**2 * 8 <= KEPT_BYTES
+
+
+def eliminations(rows: int, columns: int, *, batches: int) -> int:
+    """Return how many rows are eliminated to solve an array for so many batches of vectors."""
+    return rows if _is_kept(rows, columns) else 3 * rows * batches
 
 
 def _damping(q: Float64Array, r: float) -> Float64Array:

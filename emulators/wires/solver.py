@@ -9,6 +9,7 @@ from emulators.wires.gated1t1r import solve_gated
 from emulators.wires.passive2d import solve_passive, transfer_passive
 from emulators.wires.values import Solution, Wires, checked_conductance, checked_voltage
 from hil.errors import InvalidValueError
+from hil.progress import OnProgress, ignore_progress
 from hil.types import Float64Array, read_only
 
 __all__ = ["solve", "transfer_matrix"]
@@ -40,7 +41,12 @@ def transfer_matrix(g_siemens: npt.ArrayLike, wires: Wires) -> Float64Array:
 
 
 def solve(
-    g_siemens: npt.ArrayLike, voltage_volt: npt.ArrayLike, wires: Wires, *, device_voltages: bool = False
+    g_siemens: npt.ArrayLike,
+    voltage_volt: npt.ArrayLike,
+    wires: Wires,
+    *,
+    device_voltages: bool = False,
+    on_progress: OnProgress = ignore_progress,
 ) -> Solution:
     """Solve an array for a batch of input vectors: column and row currents, power, and voltages if asked for.
 
@@ -49,6 +55,7 @@ def solve(
         voltage_volt: (n, rows), or (rows,) for one vector.
         wires: Either topology.
         device_voltages: Return the (n, rows, columns) voltages across the cells as well.
+        on_progress: Told how far the work is, where it may take long.
 
     Raises:
         InvalidValueError: Bad conductances, voltages or shapes.
@@ -56,7 +63,7 @@ def solve(
     g = checked_conductance(g_siemens)
     v = checked_voltage(voltage_volt, len(g))
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-        column, row, across = _solve(g, v, wires, device_voltages=device_voltages)
+        column, row, across = _solve(g, v, wires, device_voltages=device_voltages, on_progress=on_progress)
     if not (np.isfinite(column).all() and np.isfinite(row).all()):
         message = (
             f"currents are too large for 64-bit numbers: conductances up to {g.max():g} S, voltages up to "
@@ -68,10 +75,10 @@ def solve(
 
 
 def _solve(
-    g: Float64Array, v: Float64Array, wires: Wires, *, device_voltages: bool
+    g: Float64Array, v: Float64Array, wires: Wires, *, device_voltages: bool, on_progress: OnProgress
 ) -> tuple[Float64Array, Float64Array, Float64Array | None]:
     if not len(v):
         return np.empty((0, g.shape[1])), v, np.empty((0, *g.shape))
     if wires.topology == "gated1t1r":
         return solve_gated(g, v, wires, device_voltages=device_voltages)
-    return solve_passive(g, v, wires, device_voltages=device_voltages)
+    return solve_passive(g, v, wires, device_voltages=device_voltages, on_progress=on_progress)

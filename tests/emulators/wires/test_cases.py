@@ -67,6 +67,24 @@ def test_case_when_something_is_wrong_then_says_what_was_got_and_what_is_valid(c
         parse_case(changed(**changes), name="file")
 
 
+def test_case_when_there_are_too_many_voltages_to_hold_then_asks_for_fewer_vectors(monkeypatch):
+    monkeypatch.setattr("emulators.wires.cases.MOST_VOLTAGES", 3)
+    case = parse_case(GOOD, name="file")
+    assert len(case.solve_each()) == 1
+    with pytest.raises(InvalidValueError, match=r"at most 3 .* but are 4; take fewer vectors"):
+        case.solve_each(device_voltages=True)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_case_when_solved_then_reports_progress_to_its_end(monkeypatch, kept):
+    monkeypatch.setattr("emulators.wires.elimination.KEPT_BYTES", 1e9 if kept else 0)
+    pair = {"G_pos": [[1e-6] * 7] * 5, "G_neg": [[2e-6] * 7] * 5, "V": [[0.1] * 5]}
+    heard = []
+    parse_case(changed(G=..., **pair), name="file").solve_each(on_progress=lambda *where: heard.append(where))
+    assert heard == sorted(heard)
+    assert heard[-1][0] == heard[-1][1] == (14 if kept else 42)
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"G": [[NaN]]}', b"\xff\xfe\x00", b"[" * 100_000])
 def test_file_when_it_is_not_a_json_object_then_is_refused(tmp_path, text):
     path = tmp_path / "case.json"
