@@ -16,7 +16,6 @@ __all__ = ["READY", "BoardInfo"]
 EMPTY, LOADING, READY = 0, 1, 2
 FIXED = struct.Struct("<HBBIIIIIIIII16s")
 TIME_SOURCES: dict[int, TimeSource] = {0: "wall", 1: "instructions", 2: "cycles", 3: "wall"}
-NANOSECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)

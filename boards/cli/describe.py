@@ -26,7 +26,7 @@ def list_command() -> Answer:
 
 def _known_boards() -> list[tuple[str, str, str | None]]:
     from boards import backends
-    from boards.array.backend import array
+    from boards.array.target import array
     from boards.qemu import MACHINES, missing_for
 
     emulated = [

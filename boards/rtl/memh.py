@@ -26,7 +26,6 @@ from hil.types import Int8Array
 __all__ = ["DESCRIPTOR_WORDS", "Readmemh", "layer_patches", "readmemh"]
 
 DESCRIPTOR_WORDS = 16
-BITS = {0: 0b00, 1: 0b01, -1: 0b11}
 FLAG_LAST, FLAG_RELU = 1, 2
 MAX_SIZE = 65535
 STEPS_A_RUN = 40_000

@@ -12,8 +12,6 @@ from hil.types import Int8Array
 
 __all__ = ["pack_base3", "pack_two_bit", "unpack_base3", "unpack_two_bit"]
 
-CODES_PER_BYTE_TWO_BIT = 4
-CODES_PER_BYTE_BASE3 = 5
 TWO_BIT_PLACES = np.array([1, 4, 16, 64], dtype=np.uint16)
 BASE3_PLACES = np.array([1, 3, 9, 27, 81], dtype=np.uint16)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.array import STRATEGIES, ArrayBoard, ArrayEndpoint, ArrayLimits, Goal, Pulse, program_cells
-from boards.array.backend import array
 from boards.array.limits import compliance_ampere
+from boards.array.target import array
 from boards.array.wire import Floats, decode_pulse, encode_pulse
 from boards.link import Endpoint, RefusedError, Status
 from boards.security import Security
