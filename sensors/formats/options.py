@@ -24,7 +24,8 @@ def number(options: Mapping[str, str], key: str, default: int | None, *, low: in
     except ValueError:
         value = low - 1
     if not low <= value <= high:
-        message = f"option {key} must be an integer from {low} to {high}, but is {text!r}"
+        got = "is not given" if text is None else f"is {text!r}"
+        message = f"option {key} must be an integer from {low} to {high}, but {got}"
         raise InvalidValueError(message)
     return value
 
