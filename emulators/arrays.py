@@ -6,13 +6,13 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from emulators.devices.device import Cells, Device
 from emulators.devices.read_noise import White
-from emulators.operators import Change, GatedOperator, LinearOperator, Operator, SolvedChange, on_grid
+from emulators.operators import Change, GatedOperator, GatedPlane, LinearOperator, Operator, SolvedChange, on_grid
 from emulators.tiles import Tiling
 from emulators.wires import Wires
 from emulators.wires.many import port_matrices
@@ -89,6 +89,10 @@ class _Plane:
         """(lines, columns) what the wires take off the response once more if all cells change together."""
         lost: Float64Array = (self.arrives - 1.0) * self.response_siemens
         return lost
+
+
+_Chosen: TypeAlias = tuple[int, _Plane, Float64Array | None]
+"""Factor, plane and deviation of the fresh noise of a plane that takes part in a conversion."""
 
 
 @dataclass(slots=True)
@@ -269,6 +273,8 @@ class LayerArrays:
     ) -> Operator:
         rows, lines = self._used_lines(strip), slice(strip * self.tiling.lines, (strip + 1) * self.tiling.lines)
         chosen = [(factor, plane, sigma) for factor, (plane, sigma) in zip(factors, planes, strict=True) if factor]
+        if self.wires.topology == "gated1t1r" and not self.wires.are_ideal:
+            return self._gated(chosen, rows, lines)
         span, columns = self.device.span_siemens, self.tiling.channels
         matrix = np.full((len(rows), columns), -self.device.off_siemens * sum(factors))
         variance = np.zeros_like(matrix)
@@ -279,15 +285,18 @@ class LayerArrays:
         noisy = any(sigma is not None for _, _, sigma in chosen)
         spread = on_grid(variance / span**2, input_bits=2 * self.input_bits) if noisy else None
         power = self._power(chosen, strip, rows)
-        if self.wires.topology == "gated1t1r" and not self.wires.are_ideal:
-            held = tuple((factor, plane.g_siemens[lines]) for factor, plane, _ in chosen)
-            reference = self.device.off_siemens * sum(factors)
-            where = (self.tiling.size.bit_lines, rows, columns)
-            return GatedOperator(held, self.wires, *where, span, reference, spread, power)
         bends = self._bends([(factor, plane) for factor, plane, _ in chosen], lines, rows)
         return LinearOperator(on_grid(matrix / span, input_bits=self.input_bits), spread, power, bends)
 
-    def _power(self, chosen: list[Any], strip: int, rows: Int64Array) -> Float64Array:
+    def _gated(self, chosen: list[_Chosen], rows: Int64Array, lines: slice) -> GatedOperator:
+        planes = tuple(
+            GatedPlane(factor, plane.g_siemens[lines], None if sigma is None else sigma[lines] ** 2)
+            for factor, plane, sigma in chosen
+        )
+        reference = self.device.off_siemens * sum(factor for factor, _, _ in chosen)
+        return GatedOperator(planes, self.wires, rows, self.tiling.channels, self.device.span_siemens, reference)
+
+    def _power(self, chosen: list[_Chosen], strip: int, rows: Int64Array) -> Float64Array:
         """Return what the drivers deliver per volt squared: (lines,), or (lines, lines) through wires."""
         total = np.sum([plane.power_siemens[strip] for _, plane, _ in chosen], axis=0)
         power: Float64Array = total[rows] if total.ndim == 1 else total[np.ix_(rows, rows)]

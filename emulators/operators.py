@@ -11,7 +11,16 @@ import numpy.typing as npt
 from emulators.wires import Wires
 from hil.types import Float64Array, Int64Array
 
-__all__ = ["Change", "GatedOperator", "LinearChange", "LinearOperator", "Operator", "SolvedChange", "on_grid"]
+__all__ = [
+    "Change",
+    "GatedOperator",
+    "GatedPlane",
+    "LinearChange",
+    "LinearOperator",
+    "Operator",
+    "SolvedChange",
+    "on_grid",
+]
 
 FLOAT64_BITS: Final = 53
 FLOAT32_BITS: Final = 24
@@ -167,50 +176,74 @@ class SolvedChange:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GatedOperator:
-    """Arrays whose inputs open their rows: each vector is a ladder of its own.
+class GatedPlane:
+    """One plane of a strip of gated arrays.
 
     Attributes:
-        planes: Factor and (lines, columns) conductances of each plane that takes part, padding included.
+        factor: How its currents count.
+        g_siemens: (lines, columns) conductances, padding included.
+        variance: (lines, columns) variance of one read of each cell, in siemens squared, or None.
+    """
+
+    factor: int
+    g_siemens: Float64Array
+    variance: Float64Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GatedOperator:
+    """Arrays whose inputs open their rows: each vector is a ladder of its own, and each column apart from the others.
+
+    Attributes:
+        planes: Those that take part.
         wires: Of topology ``gated1t1r``.
-        bit_lines: Columns of one array.
         rows: Which lines the inputs drive.
         channels: Columns that hold weights.
         span_siemens: One weight unit.
         reference_siemens: Subtracted per driven volt, the off current of a reference column.
-        spread: (lines, channels) variance of one read of each response, or None.
-        drawn: (lines,) siemens that each driver would feed without wires: an upper bound.
     """
 
-    planes: tuple[tuple[int, Float64Array], ...]
+    planes: tuple[GatedPlane, ...]
     wires: Wires
-    bit_lines: int
     rows: Int64Array
     channels: int
     span_siemens: float
     reference_siemens: float
-    spread: Float64Array | None
-    drawn: Float64Array
+
+    def _lines(self, volts: Float64Array) -> Float64Array:
+        lines = np.zeros((len(volts), len(self.planes[0].g_siemens)))
+        lines[:, self.rows] = volts
+        return lines
 
     def currents(self, volts: Float64Array) -> Float64Array:
         """Return (n, channels) currents, each column solved exactly."""
         from emulators.wires.gated1t1r import column_currents
 
+        lines = self._lines(volts)
         total = np.repeat(-self.reference_siemens * volts.sum(axis=1, keepdims=True), self.channels, axis=1)
-        for factor, g_siemens in self.planes:
-            lines = np.zeros((len(volts), len(g_siemens)))
-            lines[:, self.rows] = volts
-            for first in range(0, self.channels, self.bit_lines):
-                columns = slice(first, min(first + self.bit_lines, self.channels))
-                tile = np.ascontiguousarray(g_siemens[:, columns])
-                total[:, columns] += factor * column_currents(tile, lines, self.wires)
+        for plane in self.planes:
+            held = np.ascontiguousarray(plane.g_siemens[:, : self.channels])
+            total += plane.factor * column_currents(held, lines, self.wires)
         return total / self.span_siemens
 
     def variance(self, volts: Float64Array) -> Float64Array | None:
-        """Return (n, channels) variance of one read."""
-        return None if self.spread is None else _product(volts**2, self.spread)
+        """Return (n, channels) variance of one read, to first order in the noise and exact in the wires."""
+        from emulators.wires.gated1t1r import column_variances
+
+        if all(plane.variance is None for plane in self.planes):
+            return None
+        lines, total = self._lines(volts), np.zeros((len(volts), self.channels))
+        for plane in self.planes:
+            if plane.variance is not None:
+                held, noise = (each[:, : self.channels] for each in (plane.g_siemens, plane.variance))
+                total += plane.factor**2 * column_variances(held, noise, lines, self.wires)
+        return total / self.span_siemens**2
 
     def power(self, volts: Float64Array) -> Float64Array:
-        """Return (n,) what ideal wires would draw."""
-        power: Float64Array = volts**2 @ self.drawn
-        return power
+        """Return (n,) what the drivers deliver, padding included."""
+        from emulators.wires.gated1t1r import delivered_power
+
+        lines, total = self._lines(volts), np.zeros(len(volts))
+        for plane in self.planes:
+            total += delivered_power(plane.g_siemens, lines, self.wires)
+        return total

@@ -17,7 +17,7 @@ from numba import njit
 from emulators.wires.values import Wires, batches
 from hil.types import BoolArray, Float64Array, Int64Array
 
-__all__ = ["bit_line_voltages", "column_currents", "solve_gated"]
+__all__ = ["bit_line_voltages", "column_currents", "column_variances", "delivered_power", "solve_gated"]
 
 LARGE_GROWTH = 1e9
 """Above this product of wire resistance, conductance and rows, numerators are scaled back after every row."""
@@ -34,6 +34,40 @@ def column_currents(g_siemens: Float64Array, voltage_volt: Float64Array, wires: 
     every = 1 if wires.r_last_ohm * g_siemens.shape[0] * g_siemens.max() > LARGE_GROWTH else 16
     currents: Float64Array = _columns(g_siemens, voltage_volt, wires.r_bit_line_ohm, wires.r_last_ohm, every)
     return currents
+
+
+def delivered_power(g_siemens: Float64Array, voltage_volt: Float64Array, wires: Wires) -> Float64Array:
+    """Return the (n,) power that the drivers deliver: what ideal bit lines would draw less what the wires save.
+
+    With J the Norton current and Q the admittance of a column down to a row, a segment r below it saves
+    ``r J^2 / (1 + r Q)``. Arguments as ``column_currents``.
+    """
+    power: Float64Array = _powers(np.ascontiguousarray(g_siemens), voltage_volt, wires.r_bit_line_ohm, wires.r_last_ohm)
+    return power
+
+
+def column_variances(
+    g_siemens: Float64Array, variance_siemens2: Float64Array, voltage_volt: Float64Array, wires: Wires
+) -> Float64Array:
+    """Return the (n, columns) variance of the column currents when every cell fluctuates on its own, to first order.
+
+    A change dG of a cell injects ``(v - b) dG`` at its bit-line node, b being the voltage there, and the share of it
+    that arrives below is the product of ``1 / (1 + r Q)`` over the segments on its way.
+
+    Args:
+        g_siemens: (rows, columns).
+        variance_siemens2: (rows, columns) variance of each cell's conductance.
+        voltage_volt: (n, rows); 0 leaves a row's cells open.
+        wires: Of topology ``gated1t1r``.
+    """
+    variance: Float64Array = _variances(
+        np.ascontiguousarray(g_siemens),
+        np.ascontiguousarray(variance_siemens2),
+        voltage_volt,
+        wires.r_bit_line_ohm,
+        wires.r_last_ohm,
+    )
+    return variance
 
 
 def solve_gated(
@@ -128,6 +162,61 @@ def _descend(
                 p[k] /= q[k]
                 j[k] /= q[k]
                 q[k] = 1.0
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _powers(g: Float64Array, voltage: Float64Array, r: float, r_last: float) -> Float64Array:
+    power = np.zeros(voltage.shape[0])
+    source, admittance, drawn = np.empty(g.shape[1]), np.empty(g.shape[1]), np.empty(g.shape[1])
+    for s in range(voltage.shape[0]):
+        driven = np.flatnonzero(voltage[s])
+        if driven.size == 0:
+            continue
+        wire = _wires_below(driven, g.shape[0], r, r_last)
+        source[:], admittance[:], drawn[:] = 0.0, 0.0, 0.0
+        for d in range(driven.size):
+            row, v, below = g[driven[d]], voltage[s, driven[d]], wire[d]
+            for k in range(row.size):
+                fed, seen = row[k] * v, admittance[k] + row[k]
+                raised = source[k] + fed
+                damp = 1.0 / (1.0 + below * seen)
+                drawn[k] += fed * v - below * raised * raised * damp
+                admittance[k] = seen * damp
+                source[k] = raised * damp
+        power[s] = drawn.sum()
+    return power
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _variances(g: Float64Array, spread: Float64Array, voltage: Float64Array, r: float, r_last: float) -> Float64Array:
+    variance = np.zeros((voltage.shape[0], g.shape[1]))
+    source, damp = np.empty(g.shape), np.empty(g.shape)
+    admittance, held = np.empty(g.shape[1]), np.empty(g.shape[1])
+    below, share = np.empty(g.shape[1]), np.empty(g.shape[1])
+    for s in range(voltage.shape[0]):
+        driven = np.flatnonzero(voltage[s])
+        if driven.size == 0:
+            continue
+        wire = _wires_below(driven, g.shape[0], r, r_last)
+        admittance[:], held[:], below[:], share[:] = 0.0, 0.0, 0.0, 1.0
+        for d in range(driven.size):
+            row, v, segment = g[driven[d]], voltage[s, driven[d]], wire[d]
+            sources, damps = source[d], damp[d]
+            for k in range(row.size):
+                seen, raised = admittance[k] + row[k], held[k] + row[k] * v
+                passed = 1.0 / (1.0 + segment * seen)
+                damps[k], sources[k] = passed, raised
+                admittance[k], held[k] = seen * passed, raised * passed
+        total = variance[s]
+        for d in range(driven.size - 1, -1, -1):
+            noise, v, segment = spread[driven[d]], voltage[s, driven[d]], wire[d]
+            sources, damps = source[d], damp[d]
+            for k in range(noise.size):
+                under, arrives = (below[k] + segment * sources[k]) * damps[k], share[k] * damps[k]
+                below[k], share[k] = under, arrives
+                felt = (v - under) * arrives
+                total[k] += noise[k] * felt * felt
+    return variance
 
 
 @njit(cache=True)

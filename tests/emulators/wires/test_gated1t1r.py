@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulators.wires import Wires, solve
-from emulators.wires.gated1t1r import column_currents
+from emulators.wires import Wires, gradient, solve
+from emulators.wires.gated1t1r import column_currents, column_variances, delivered_power
 
 from .strategies import conductances, wires
 
@@ -45,6 +45,26 @@ def test_gated_solve_when_any_array_then_row_currents_sum_to_column_currents(g, 
     flow = np.abs(solution.row_current_ampere).sum(axis=1)
     kirchhoff = solution.row_current_ampere.sum(axis=1) - solution.column_current_ampere.sum(axis=1)
     assert (np.abs(kirchhoff) <= 1e-10 * flow).all()
+
+
+@given(g=conductances(), seed=st.integers(0, 99), given_wires=wires("gated1t1r"), common=st.booleans())
+def test_delivered_power_when_any_array_then_is_voltage_times_row_current(g, seed, given_wires, common):
+    v = gated_inputs(len(g), seed, common=common)
+    expected = solve(g, v, given_wires).power_watt
+    np.testing.assert_allclose(delivered_power(g, v, given_wires), expected, rtol=1e-9, atol=1e-12 * 0.04 * g.sum())
+
+
+@given(g=conductances(), seed=st.integers(0, 99), given_wires=wires("gated1t1r"), common=st.booleans())
+def test_column_variances_when_any_array_then_are_the_squared_gradients(g, seed, given_wires, common):
+    v = gated_inputs(len(g), seed, common=common)
+    spread = np.random.default_rng(seed).uniform(0.0, 1.0, g.shape) * g**2
+    found = column_variances(g, spread, v, given_wires)
+    expected = np.empty_like(found)
+    for n, column in np.ndindex(found.shape):
+        one = np.zeros((1, g.shape[1]))
+        one[0, column] = 1.0
+        expected[n, column] = (spread * gradient(g, v[n], one, given_wires).conductance ** 2).sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-14 * expected.max(initial=0.0))
 
 
 def test_gated_columns_when_wires_are_absurdly_resistive_then_do_not_overflow():
