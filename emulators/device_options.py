@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from emulators.devices.conduction import SinhConduction
 from emulators.devices.device import Device, Faults
-from emulators.devices.laws import MICRO, LevelSpread
+from emulators.devices.laws import MICRO, SECONDS, LevelSpread, check_limits
 from emulators.devices.programming import SoftBounds, WriteVerify
 from emulators.devices.read_noise import CellNoise, Fluctuation, Ladder, LevelNoise, RelativeNoise, Telegraph, White
 from emulators.devices.stress import ReadDisturb, Temperature
@@ -76,7 +76,11 @@ class DeviceOptions:
     t_read_s: float = 1e-7
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing here."""
+        """Refuse words that mean nothing here, and numbers that some effect would stumble over once it is on."""
+        energy = (-5.0, 5.0)
+        check_limits(
+            self, t_read_s=SECONDS, verify_tolerance=(1e-6, 1.0), activation_on_ev=energy, activation_off_ev=energy
+        )
         for name, kind in (("programming", Writing), ("read_noise", NoiseMemory), ("disturb", Refresh)):
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
