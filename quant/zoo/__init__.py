@@ -6,11 +6,21 @@ from pathlib import Path
 
 from hil.registry import ShippedNetwork
 
-__all__ = ["digits"]
+__all__ = ["digits", "gestures", "shapes"]
 
 FOLDER = Path(__file__).parent
 
 digits = ShippedNetwork(
     about="handwritten digits seen by an event camera: real N-MNIST and emulated recordings",
     path=FOLDER / "digits.safetensors",
+)
+
+gestures = ShippedNetwork(
+    about="people who gesture in front of an event camera, emulated",
+    path=FOLDER / "gestures.safetensors",
+)
+
+shapes = ShippedNetwork(
+    about="simple shapes that drift and turn in front of an event camera, emulated",
+    path=FOLDER / "shapes.safetensors",
 )
