@@ -66,7 +66,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class WriteVerify:
-    """Pulse, read, and pulse again until the read lies within a tolerance.
+    """Pulse, read, and pulse again until the read lies within a tolerance; a cell that was accepted is left alone.
 
     Attributes:
         pulse: What a pulse does.
@@ -108,46 +108,44 @@ class WriteVerify:
         """
         half = 0.5 * (self.g_max_siemens - self.g_min_siemens)
         middle = 0.5 * (self.g_max_siemens + self.g_min_siemens)
-        wanted, slack = (target_siemens - middle) / half, self.tolerance_siemens / half
-        step, upper, lower = self._devices(wanted.shape, rng)
-        held = np.clip(rng.uniform(-1.0, 1.0, wanted.shape), lower, upper)
+        wanted, slack = (target_siemens.ravel() - middle) / half, self.tolerance_siemens / half
+        devices = self._devices(wanted.size, rng)
+        held = np.clip(rng.uniform(-1.0, 1.0, wanted.size), devices[2], devices[1])
         seen = held.copy()
-        pulses = np.zeros(wanted.shape, np.int64)
+        pulses, busy = np.zeros(wanted.size, np.int64), np.arange(wanted.size)
         for _ in range(self.most_pulses):
-            read = seen + rng.standard_normal(wanted.shape) * self.read_sigma_siemens / half
-            busy = np.abs(read - wanted) > slack
-            if not busy.any():
+            read = seen[busy] + rng.standard_normal(busy.size) * self.read_sigma_siemens / half
+            off = np.abs(read - wanted[busy]) > slack
+            busy, up = busy[off], (read < wanted[busy])[off]
+            if not busy.size:
                 break
-            held, seen = self._pulse(busy, read < wanted, (held, seen), (step, upper, lower), rng)
-            pulses += busy
+            step, upper, lower = (each[busy] for each in devices)
+            held[busy], seen[busy] = self._pulse(up, held[busy], (step, upper, lower), rng)
+            pulses[busy] += 1
         landed = np.maximum(middle + seen * half, 0.0)
-        return Verified(landed, pulses, np.abs(seen - wanted) <= slack)
+        shape = target_siemens.shape
+        return Verified(landed.reshape(shape), pulses.reshape(shape), (np.abs(seen - wanted) <= slack).reshape(shape))
 
-    def _devices(
-        self, shape: tuple[int, ...], rng: np.random.Generator
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+    def _devices(self, count: int, rng: np.random.Generator) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return each device's step and bounds; a bound keeps its sign, as the cited simulator enforces."""
-        step = self.pulse.step * np.exp(self.pulse.step_spread * rng.standard_normal(shape))
-        upper = np.abs(1.0 + self.pulse.upper_spread * rng.standard_normal(shape))
-        lower = -np.abs(-1.0 + self.pulse.lower_spread * rng.standard_normal(shape))
+        step = self.pulse.step * np.exp(self.pulse.step_spread * rng.standard_normal(count))
+        upper = np.abs(1.0 + self.pulse.upper_spread * rng.standard_normal(count))
+        lower = -np.abs(-1.0 + self.pulse.lower_spread * rng.standard_normal(count))
         return step, np.maximum(upper, LEAST_BOUND), np.minimum(lower, -LEAST_BOUND)
 
     def _pulse(
         self,
-        busy: BoolArray,
         up: BoolArray,
-        levels: tuple[Float64Array, Float64Array],
+        held: Float64Array,
         device: tuple[Float64Array, Float64Array, Float64Array],
         rng: np.random.Generator,
     ) -> tuple[Float64Array, Float64Array]:
-        """Return what the busy cells hold and show after one pulse, and the others unchanged."""
-        held, seen = levels
+        """Return what (n,) cells hold and show after one pulse in the direction of each."""
         step, upper, lower = device
         room = np.where(up, (upper - held) / upper, (held - lower) / lower)
         moved = held + step * room * (1.0 + self.pulse.step_noise * rng.standard_normal(held.shape))
         moved = np.clip(moved, lower, upper)
-        shown = moved + self.pulse.write_noise * self.pulse.step * rng.standard_normal(held.shape)
-        return np.where(busy, moved, held), np.where(busy, shown, seen)
+        return moved, moved + self.pulse.write_noise * self.pulse.step * rng.standard_normal(held.shape)
 
     def fitted_spread(
         self, levels_siemens: Float64Array, *, devices: int, rng: np.random.Generator, order: int = 2
