@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hil.errors import InvalidValueError, LinkError
 
-__all__ = ["Security", "is_loopback"]
+__all__ = ["GREETING", "SECURITY_OPTIONS", "Security", "is_loopback"]
 
 GREETING = b"HIL-TOKEN 1 "
 CHALLENGE_BYTES = 32

@@ -37,8 +37,12 @@ class ArrayBoard(Closing):
 
     def __init__(self, connect: Callable[[], Transport], *, policy: RetryPolicy | None = None) -> None:
         self._session = LinkSession(connect, policy=policy)
-        self._info = decode_json(self._session.open())
-        self.limits = ArrayLimits.from_document(self._info["limits"])
+        try:
+            self._info = decode_json(self._session.open())
+            self.limits = ArrayLimits.from_document(self._info["limits"])
+        except BaseException:
+            self._session.close()
+            raise
 
     @property
     def info(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from boards.transports.loopback import LoopbackTransport
 from emulators.devices.presets import hfo2_gong2022, rram_wan2022
 from emulators.pulsed import PulsedArray
 from hil import stream
-from hil.errors import HilError, InputError, InvalidValueError, LinkError
+from hil.errors import InputError, InvalidValueError, LinkError
 from hil.registry import open_target
 from hil.testing import BackendTests, random_features, random_network
 
@@ -326,7 +326,7 @@ def test_served_arrays_behind_a_token_open_for_it_only(tmp_path):
     token.write_text("0123456789abcdef0123456789abcdef")
     with served(security=Security(token_file=token)) as target:
         assert answers(f"{target}?tile=16&token_file={token}").shape == (3, 5)
-        with pytest.raises(HilError):
+        with pytest.raises(LinkError, match="token_file="):
             answers(f"{target}?tile=16")
 
 
