@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from sensors.formats.percent_header import GEN3
 from sensors.formats.recording import FileRecording, Layout, Steps
 from sensors.formats.sink import Sink
 
-__all__ = ["FORMAT", "Hdf5"]
+__all__ = ["FORMAT", "Hdf5", "Inspection", "inspect"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 STEP_EVENTS = 1 << 17
@@ -53,16 +53,43 @@ class Hdf5:
 
     def open(self, path: Path, *, options: Mapping[str, str], salvage: bool) -> FileRecording:
         """Open a recording; options: ``width``, ``height``."""
+        from sensors.formats.hdf5_inspector import inspect_safely
+
         refuse_unknown_options(options, ["width", "height"], of=self.name)
-        with _opened(path) as file:
-            table = _Table(file)
-            geometry, assumed = _geometry(file, table, options)
-            layout = Layout(self.name, geometry, table.length, assumed=assumed)
+        events, geometry, assumed = inspect_safely(path, options)
 
         def decode(sink: Sink) -> Steps:
             yield from _decode(path, geometry, sink)
 
-        return FileRecording(path, layout, decode, salvage=salvage)
+        return FileRecording(path, Layout(self.name, geometry, events, assumed=assumed), decode, salvage=salvage)
+
+
+class Inspection(NamedTuple):
+    """What is known of a file before its events are read.
+
+    Attributes:
+        events: How many there are.
+        geometry: Size of the sensor.
+        assumed: What the file does not say, as a sentence, or nothing.
+    """
+
+    events: int
+    geometry: Geometry
+    assumed: str
+
+
+def inspect(path: Path, options: Mapping[str, str]) -> Inspection:
+    """Look at a file without reading its events; a damaged one may hang the library, see ``hdf5_inspector``.
+
+    Raises:
+        FormatError: It holds no events that we know how to read.
+        DamagedFileError: It is broken.
+        MissingDependencyError: h5py, or what decompresses the file, is not installed.
+    """
+    with _opened(path) as file:
+        table = _Table(file)
+        geometry, assumed = _geometry(file, table, options)
+        return Inspection(table.length, geometry, assumed)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:
     """Return the member of each column, or of one structured array: the one called events, or the only one."""
-    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     found = name_columns(names)
     if len(found) == 4:
         return found

@@ -271,3 +271,11 @@ def test_coordinate_that_is_no_number_is_outside_the_sensor(tmp_path: Path) -> N
     assert len(EventBatch.concatenate(list(recording))) == 2
     assert recording.lost is not None
     assert recording.lost.events == 1
+
+
+def test_archive_of_members_that_are_no_arrays_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("t", "x", "y", "p", "note.npy.txt"):
+            archive.writestr(name, b"no array")
+    with pytest.raises(FormatError, match="no columns"):
+        sensors.open(tmp_path / "a.npz", format_name="npz")
