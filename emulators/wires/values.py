@@ -53,9 +53,10 @@ class Wires:
             raise InvalidValueError(message)
         for name in ("r_word_line_ohm", "r_bit_line_ohm", "r_driver_ohm", "r_sense_ohm"):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
+            if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value < float("inf"):
                 message = f"{name} must be zero or positive and finite, but is {value!r}"
                 raise InvalidValueError(message)
+            object.__setattr__(self, name, float(value))
         if self.topology == "gated1t1r" and (self.r_word_line_ohm or self.r_driver_ohm):
             message = (
                 "gated1t1r word lines are gates and carry no current: r_word_line_ohm and r_driver_ohm must be 0, but "

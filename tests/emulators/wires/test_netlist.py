@@ -68,6 +68,10 @@ def test_netlist_when_a_current_is_missing_then_says_what_the_simulator_said_las
         parse_currents("vector = 0\ni(vin0) = 1\nsingular matrix\n", case_of(Wires(), shape=(2, 1), vectors=2))
 
 
+def test_netlist_when_resistances_are_numpy_numbers_then_writes_plain_ones():
+    assert "rdp0 in0 wp0_0 31.0" in netlist(case_of(Wires(*np.array([1.0, 2.0, 30.0, 40.0])), shape=(2, 2)))
+
+
 def test_netlist_when_resistances_are_zero_then_joins_nodes_instead_of_writing_zero_ohm():
     text = netlist(case_of(Wires(0.0, 0.0, 5.0, 0.0), shape=(2, 2)))
     assert "rw" not in text

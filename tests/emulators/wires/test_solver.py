@@ -217,6 +217,7 @@ def test_solve_when_an_input_is_bad_then_says_what_was_got_and_what_is_valid(g, 
     [
         ({"r_word_line_ohm": -1.0}, "r_word_line_ohm"),
         ({"r_sense_ohm": float("nan")}, "r_sense_ohm"),
+        ({"r_bit_line_ohm": "2"}, "r_bit_line_ohm"),
         ({"topology": "passive3d"}, "passive2d, gated1t1r"),
         ({"topology": "gated1t1r", "r_driver_ohm": 5.0}, "gates"),
     ],
