@@ -71,10 +71,12 @@ class Relay:
         """Carry bytes until it is over."""
         other = threading.Thread(target=self._carry_from_board, daemon=True)
         other.start()
-        self._carry_to_board()
-        other.join()
-        self._host.close()
-        self._board.close()
+        try:
+            self._carry_to_board()
+        finally:
+            other.join()
+            self._host.close()
+            self._board.close()
 
     def stop(self) -> None:
         """End the relay from another thread."""

@@ -110,6 +110,7 @@ class BoardServer(Closing):
                 client.close()
                 continue
             thread = threading.Thread(target=self._serve, args=(client, str(peer)), daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()]  # hosts come and go for months
             self._threads.append(thread)
             thread.start()
 

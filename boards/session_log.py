@@ -29,6 +29,8 @@ TO_BOARD, FROM_BOARD = "to", "from"
 class SessionLog:
     """A log being written: one header line, then one line per piece of bytes in either direction.
 
+    Each line reaches the file as it is written, because a log is wanted most when a program did not end well.
+
     Args:
         path: The file; an existing one is replaced.
         header: What the board is: target and provenance.
@@ -36,7 +38,7 @@ class SessionLog:
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self._started = time.monotonic()
-        self._file: IO[str] | None = path.open("w", encoding="ascii")
+        self._file: IO[str] | None = path.open("w", encoding="ascii", buffering=1)
         self._line({"format": FORMAT, "version": FORMAT_VERSION, "protocol": VERSION, **header})
 
     def wrap(self, transport: Transport) -> RecordingTransport:

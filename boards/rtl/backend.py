@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -102,7 +103,8 @@ class _Simulator:
         """Stop the simulation and remove its files."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None and not pipe.closed:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what a core that stopped never took
+                    pipe.close()
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(5.0)

@@ -1,4 +1,4 @@
-"""The integer contract a second time, for readers that only read: floor division and scipy's correlation.
+"""The integer contract a second time, for readers that only read: floor division, and sums of shifted images.
 
 What a file holds is run as its own numbers say, so a bias, a factor or a stride that was written wrongly shows in an
 output, not only in a comparison of fields.
@@ -52,21 +52,26 @@ class ReadLayer:
 
     def biased(self, values: Int64Array) -> Int64Array:
         """Return (n, channels, positions) accumulators plus bias of (n, d_in) inputs."""
-        products = self._dense(values) if self.patches is None else self._correlate(values, self.patches)
+        products = self._dense(values) if self.patches is None else self._shifted(values, self.patches)
         return np.rint(products).astype(np.int64) + self.bias.astype(np.int64)[:, None]
 
     def _dense(self, values: Int64Array) -> Float64Array:
         return (values.astype(np.float64) @ self.weight.T.astype(np.float64))[:, :, None]
 
-    def _correlate(self, values: Int64Array, patches: Mapping[str, int]) -> Float64Array:
-        from scipy.signal import correlate
-
+    def _shifted(self, values: Int64Array, patches: Mapping[str, int]) -> Float64Array:
+        """Add up the image, shifted by each place of the kernel: no patch is ever cut out."""
         size, pad, step = patches["kernel"], patches["padding"], patches["stride"]
         images = values.reshape(-1, patches["in_channels"], patches["height"], patches["width"]).astype(np.float64)
         padded = np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-        kernels = self.weight.astype(np.float64).reshape(-1, 1, patches["in_channels"], size, size)
-        sums = [correlate(padded, kernel, mode="valid", method="direct")[:, 0, ::step, ::step] for kernel in kernels]
-        return np.stack(sums, axis=1).reshape(len(values), len(kernels), -1)
+        down, across = (padded.shape[axis] - size + 1 for axis in (2, 3))
+        kernels = self.weight.astype(np.float64).reshape(len(self.weight), -1, size, size)
+        shifted = [
+            np.tensordot(kernels[:, :, y, x], padded[:, :, y : y + down : step, x : x + across : step], axes=(1, 1))
+            for y in range(size)
+            for x in range(size)
+        ]
+        sums: Float64Array = np.sum(shifted, axis=0)
+        return np.moveaxis(sums, 0, 1).reshape(len(values), len(kernels), -1)
 
     def following(self, biased: Int64Array) -> Int64Array:
         """Return (n, channels, positions) of the next layer's inputs; the last layer's stay as they are."""

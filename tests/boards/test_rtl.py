@@ -1,6 +1,7 @@
 """The RTL core under two simulators and a synthesiser, against the integer contract."""
 
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from boards.rtl.backend import VERILOG, VerilatorBackend, rtl
 from boards.rtl.core import CoreSize, drained_per_window, ideal_cycles, split_drained, verilog_sources
 from boards.rtl.memh import Readmemh, readmemh
 from hil import Patches, stream
-from hil.errors import InputError, InvalidValueError, UnknownNameError
+from hil.errors import InputError, InvalidValueError, LinkError, UnknownNameError
 from hil.testing import BackendTests, WeightFormatTests, random_features, random_network, reference_layers
 
 NETWORKS = {
@@ -119,3 +120,17 @@ def test_windows_of_another_width_are_refused():
     session = VerilatorSession(NETWORKS["dense"], Silent(), {}, 8)
     with pytest.raises(InvalidValueError, match="70"):
         session.infer(np.zeros((1, 3), np.int8), t_us=np.zeros(1, int))
+
+
+@pytest.mark.tool("verilator", "g++", "make")
+@pytest.mark.slow
+def test_core_that_was_killed_is_a_link_error_and_leaves_nothing_behind():
+    network = NETWORKS["dense"]
+    features = random_features(network, 2, rng=stream(9, "killed"))
+    with VerilatorBackend(lanes=8).program(network, seed=0) as session:
+        simulator = session._simulator
+        simulator._process.kill()
+        simulator._process.wait(5.0)
+        with pytest.raises(LinkError, match="stopped with exit code"):
+            session.infer(features, t_us=np.arange(2))
+    assert not Path(simulator._folder).exists()
