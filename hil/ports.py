@@ -120,7 +120,10 @@ class Capabilities:
 
 
 class Session(Protocol):
-    """A programmed substrate, ready to infer; a context manager."""
+    """A programmed substrate, ready to infer; a context manager, for one thread at a time.
+
+    Inherit ``hil.closing.Closing`` to be a context manager with ``close`` alone.
+    """
 
     def infer(self, features: Int8Array, *, t_us: Int64Array, trace: bool = False) -> Inference:
         """Run windows through the network.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from hil.manifest import file_sha256
 from hil.registry import parse_target
 
 __all__ = ["files_of", "shown"]
+
+UNQUOTED = "/:,@ "
+"""What may stand in an option as it is."""
 
 
 def shown(target: str) -> str:
@@ -20,7 +24,7 @@ def shown(target: str) -> str:
         ('serial:///dev/ttyACM0', 'tcp://lab:5000')
     """
     scheme, argument, options = parse_target(target)
-    pairs = "&".join(f"{key}={_name(value)}" for key, value in options.items())
+    pairs = "&".join(f"{key}={quote(_name(value), safe=UNQUOTED)}" for key, value in options.items())
     body = f"{scheme}:{_name(argument)}" if argument else scheme
     return f"{body}?{pairs}" if pairs else body
 

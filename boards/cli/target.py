@@ -18,10 +18,12 @@ def open_board(target: str, **options: str) -> BoardBackend:
     Raises:
         InvalidValueError: The target is something else.
     """
+    from urllib.parse import quote
+
     from boards.driver import BoardBackend
     from hil.registry import open_target
 
-    more = "&".join(f"{key}={value}" for key, value in options.items())
+    more = "&".join(f"{key}={quote(value)}" for key, value in options.items())
     separator = "&" if "?" in target else "?"
     backend = open_target(f"{target}{separator}{more}" if more else target)
     if not isinstance(backend, BoardBackend):

@@ -27,7 +27,10 @@ __all__ = ["experiment_command"]
     "--plot", type=click.Path(path_type=Path), callback=figure_path, help="Write its figure here (.svg, .png, .pdf)."
 )
 def experiment_command(name: str, config: Path | None, settings: dict[str, str], plot: Path | None) -> Answer:
-    """Run NAME, one of ``hil list experiments``, and print what it found; --json has the settings and every row."""
+    """Run NAME, one of those that hil list experiments shows, and print what it found.
+
+    --json has the settings and every row.
+    """
     from dataclasses import asdict
 
     from experiments.configuring import read_toml, toml_value

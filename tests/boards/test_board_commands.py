@@ -58,7 +58,7 @@ def test_load_proves_what_it_loaded(capsys, network):
 
 @pytest.mark.tool("gcc", "make")
 def test_infer_verifies_records_and_replays(capsys, network, tmp_path):
-    log, outputs = tmp_path / "session.jsonl", tmp_path / "outputs.npy"
+    log, outputs = tmp_path / "session & more+.jsonl", tmp_path / "outputs.npy"
     options = ["--network", network, "--windows", "3", "--active", "0.2"]
     code, out, _ = run(capsys, "infer", "host", *options, "--record", str(log), "--out", str(outputs), "--json")
     document = json.loads(out)
@@ -67,7 +67,7 @@ def test_infer_verifies_records_and_replays(capsys, network, tmp_path):
     code, out, _ = run(capsys, "infer", f"replay:{log}", *options, "--json")
     replayed = json.loads(out)
     assert (code, replayed["divergence"]) == (0, None)
-    assert replayed["provenance"]["replayed_from"] == "session.jsonl"
+    assert replayed["provenance"]["replayed_from"] == log.name
 
 
 @pytest.mark.tool("gcc", "make")

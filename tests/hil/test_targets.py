@@ -23,6 +23,7 @@ TABLE = "g,t,mean,std\n1e-6,1,1e-6,1e-8\n40e-6,1,40e-6,1e-7\n"
         ("serial:///dev/ttyACM0?baud=9600", "serial:///dev/ttyACM0?baud=9600"),
         ("serial:/dev/ttyACM0", "serial:/dev/ttyACM0"),
         ("tcp://lab:5000?token_file=/etc/secret", "tcp://lab:5000?token_file=secret"),
+        ("replay:a b.jsonl?record=/tmp/a%26b%2Bc.jsonl", "replay:a b.jsonl?record=a%26b%2Bc.jsonl"),
         ("array:tcp://lab:5000?tile=16", "array:tcp://lab:5000?tile=16"),
     ],
 )
