@@ -185,6 +185,7 @@ class Replay(Generic[Packet]):
         self._packets = packets
         self._coming = iter(packets)
         self._next: Packet | None = None
+        self._after_next: Packet | None = None
         self._queue: deque[tuple[Packet, float]] = deque()
         self._ledger = _Ledger()
         self._origin: tuple[float, int] | None = None
@@ -218,6 +219,7 @@ class Replay(Generic[Packet]):
                 packet = self._take()
                 if packet is not None or (wait_until_s is None and self._paused_at_s is None):
                     return packet
+                self._look_ahead()
             self._wait(wait_until_s, give_up_s)
 
     def _advance(self) -> float | None:
@@ -233,9 +235,15 @@ class Replay(Generic[Packet]):
 
     def _fetch(self) -> None:
         if self._next is None:
-            self._next = next(self._coming, None)
+            ahead, self._after_next = self._after_next, None
+            self._next = next(self._coming, None) if ahead is None else ahead
         if self._origin is None and self._next is not None:
             self._origin = (self._clock.now_s(), self._next.start_us)
+
+    def _look_ahead(self) -> None:
+        """Read one packet more while nothing is due, so that none is late because the one behind it is being read."""
+        if self._after_next is None and self._next is not None:
+            self._after_next = next(self._coming, None)
 
     def _admit_due(self) -> None:
         while self._next is not None and (due_s := self._due_s(self._next)) <= self._clock.now_s():
@@ -333,7 +341,7 @@ class Replay(Generic[Packet]):
             while self._queue:
                 self._ledger.add("dropped", self._queue.popleft()[0])
             self._coming = dropwhile(lambda packet: packet.end_us <= t_us, again)
-            self._next = None
+            self._next = self._after_next = None
             now_s = self._clock.now_s() if self._paused_at_s is None else self._paused_at_s
             self._origin = (now_s, t_us)
             self._wake.set()

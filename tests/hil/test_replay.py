@@ -166,6 +166,20 @@ def test_virtual_clock_delivers_everything_on_time_and_the_same_twice(sizes, pol
     assert replay.lateness.max_us < 1e-3
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_packets_are_on_time_although_reading_one_takes_nearly_as_long_as_it_lasts(policy):
+    clock = VirtualClock()
+
+    def read_slowly():
+        for packet in packets_every(10_000, [1] * 30):
+            clock.advance(0.009)
+            yield packet
+
+    replay = Replay(read_slowly(), Pace(policy=policy, capacity=1), clock=clock)
+    assert [packet.start_us for packet in replay] == list(range(0, 300_000, 10_000))
+    assert replay.lateness.max_us < 1
+
+
 def test_block_holds_the_stream_back_and_loses_nothing():
     _, replay = played(packets_every(1000, [2] * 50), Pace(capacity=3), [0.005] * 99)
     assert (replay.account.delivered, replay.account.dropped) == (100, 0)
