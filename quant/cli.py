@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -47,7 +48,8 @@ def export_command(network: str, format_name: str, out: Path, options: dict[str,
         "network": loaded.name,
         "digest": loaded.digest,
     }
-    return Answer(document, f"{out}: {loaded.name} as {format_name}, {len(blob):,} bytes; next: hil verify {out}")
+    following = shlex.join(["hil", "verify", str(out), "--network", network])
+    return Answer(document, f"{out}: {loaded.name} as {format_name}, {len(blob):,} bytes; next: {following}")
 
 
 def _having(weight_format: WeightFormat, options: dict[str, str]) -> WeightFormat:

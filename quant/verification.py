@@ -111,6 +111,10 @@ def verify(blob: bytes, weight_format: WeightFormat, network: TernaryNetwork) ->
     problems = _compare_weights([layer.weight for layer in decoded.layers], network, "our reader")
     if not problems and decoded.digest != network.digest:
         problems.append("weights agree, but a bias, a factor or a scale differs")
+    if problems and decoded.name != network.name:
+        problems.insert(
+            0, f"the file says that it holds network {decoded.name!r}, but was held against {network.name!r}"
+        )
     if problems:
         return Verification(weight_format.name, None, 0, 0, tuple(problems))
     return _by_others(blob, weight_format, network)

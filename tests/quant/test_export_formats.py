@@ -203,6 +203,11 @@ def test_sound_file_of_another_network_is_not_verified_and_the_first_weight_is_n
     assert "1 of 21 weights of layer 0 differ in our reader, the first at row 1, column 2" in found.problems[0]
 
 
+def test_sound_file_of_a_network_of_another_name_says_so():
+    found = verify(two_bit.encode(dataclasses.replace(DENSE, name="other")), two_bit, SINGLE)
+    assert "holds network 'other', but was held against 'random'" in found.problems[0]
+
+
 def test_sound_file_with_another_bias_is_not_verified():
     bias = SINGLE.layers[0].bias + 1
     other = dataclasses.replace(SINGLE, layers=(dataclasses.replace(SINGLE.layers[0], bias=bias),))
