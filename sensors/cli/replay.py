@@ -93,14 +93,15 @@ def replay_command(source: Path, **chosen: Any) -> Answer:
 
 
 def _in_time(recording: Recording, pace: Pace, chosen: dict[str, Any]) -> Answer:
+    from hil.precedence import precedence
     from sensors.cli.in_time import answer_in_time
 
     if chosen["to"] is not None or (chosen["speed"] is None and chosen["service_us"] is None):
         message = "--target goes without --to, and with --speed max only if --service-us says how long it needs"
         raise InputError(message)
-    return answer_in_time(
-        recording, pace, **{name: chosen[name] for name in ("network", "target", "service_us", "seed")}
-    )
+    asked = {name: chosen[name] for name in ("network", "target", "service_us", "seed")}
+    with precedence(realtime=chosen["realtime"]):
+        return answer_in_time(recording, pace, **asked)
 
 
 def _play(recording: Recording, pace: Pace, name: str, chosen: dict[str, Any]) -> Answer:

@@ -190,3 +190,14 @@ def test_target_says_what_the_rule_for_partial_windows_leaves_out(hil, hil_json,
     document = hil_json(*arguments)[1]
     assert (document["in"], document["left_out"]) == (len(t) - 77, 77)
     assert "77 events after the last full window are left out" in hil(*arguments)[1]
+
+
+@pytest.mark.parametrize("more", [(), ("--target", "ternary", "--service-us", "1")])
+def test_realtime_that_the_system_refuses_is_one_line(hil, recording, monkeypatch, more):
+    def refuse(*_):
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr("os.sched_setscheduler", refuse)
+    code, out, err = hil("replay", recording, "--realtime", *more)
+    assert (code, out) == (2, "")
+    assert "does not grant real-time scheduling" in err
