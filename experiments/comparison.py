@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from experiments.evaluation import classes_of
-from experiments.recordings import labels_beside, shipped, shipped_names
+from experiments.recordings import labels_beside, located
 from hil.compare import Comparison, Requirement, compare
 from hil.errors import InvalidValueError
 from hil.loop import NO_CAPTION, LineSettings
@@ -45,8 +45,7 @@ class RecordingFile:
 
     def found(self) -> Path:
         """Return the path of the file."""
-        is_shipped = str(self.path) in shipped_names() and not self.path.exists()
-        return shipped(str(self.path)) if is_shipped else self.path
+        return located(self.path)
 
     def open(self) -> Recording:
         """Open the recording; the caller closes it."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from experiments.datasets import LabelledRecordings, class_indices, features_of, load_dataset
+from experiments.recordings import located
 from experiments.scoring import Score, score_network
 from experiments.splits import held_out_split
 from hil.errors import InvalidValueError
@@ -44,7 +45,7 @@ def evaluate(
 
     Args:
         network: With features, captions and the names of its classes.
-        dataset: What ``load_dataset`` reads.
+        dataset: What ``load_dataset`` reads, or the name of a shipped recording.
         backend: Where to run it.
         seed: Of the backend's devices.
         held_out: Take only the recordings that training held out.
@@ -58,7 +59,7 @@ def evaluate(
     if network.features is None:
         raise InvalidValueError(f"network {network.name!r} does not say how events become its input")
     classes = classes_of(network)
-    recordings = load_dataset(dataset, on_progress=on_data)
+    recordings = load_dataset(located(dataset), on_progress=on_data)
     if held_out:
         recordings = recordings.part(split_of(network, recordings)[1])
     features = features_of(recordings, network.features)

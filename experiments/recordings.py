@@ -15,7 +15,7 @@ import numpy as np
 from hil.errors import FormatError, UnknownNameError
 from hil.types import Int64Array
 
-__all__ = ["LABELS_SUFFIX", "Labels", "labels_beside", "shipped", "shipped_names"]
+__all__ = ["LABELS_SUFFIX", "Labels", "labels_beside", "located", "shipped", "shipped_names"]
 
 DATA = Path(__file__).parent / "data"
 LABELS_SUFFIX = ".labels.json"
@@ -91,6 +91,11 @@ def labels_beside(recording: Path) -> Labels | None:
     """Return the labels of a recording, from ``NAME.labels.json`` beside ``NAME.aedat4``, or None without them."""
     path = _labels_path(recording)
     return Labels.load(path) if path.is_file() else None
+
+
+def located(path: Path) -> Path:
+    """Return a path, or the shipped recording of that name where there is no such file."""
+    return shipped(str(path)) if str(path) in shipped_names() and not path.exists() else path
 
 
 def shipped_names() -> list[str]:

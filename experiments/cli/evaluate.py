@@ -23,7 +23,10 @@ __all__ = ["evaluate_command"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the target's devices.")
 @click.option("--held-out", is_flag=True, help="Only the recordings that training held out of this data set.")
 def evaluate_command(network: str, dataset: Path, target: str, seed: int, held_out: bool) -> Answer:  # noqa: FBT001
-    """Score NETWORK, a path or a shipped name, on DATASET: a folder or zip of recordings with a label file."""
+    """Score NETWORK, a path or a shipped name, on DATASET: a folder or zip of recordings with a label file.
+
+    DATASET may be a recording with labels beside it, too, or the name of a shipped one.
+    """
     from experiments.evaluation import evaluate
     from hil.registry import load_network, open_target
 

@@ -56,6 +56,7 @@ def test_evaluate_when_shipped_network_meets_shipped_recording_then_it_reads_the
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     document = evaluated(capsys, "digits", str(shipped("digits")))
+    assert document == evaluated(capsys, "digits", "digits")
     assert document["n"] == 64
     assert float(str(document["accuracy"])) >= 0.93
     assert document["gate_flips"] == 0
