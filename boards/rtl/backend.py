@@ -28,7 +28,7 @@ from hil.ports import Capabilities
 from hil.registry import refuse_unknown_options
 from hil.types import Inference, Int8Array, Int32Array, Int64Array, Telemetry
 
-__all__ = ["VerilatorBackend", "rtl"]
+__all__ = ["VerilatorBackend", "rtl", "run_images"]
 
 VERILOG = ("ternary_lanes.v", "ternary_requantise.v", "ternary_core.v", "ternary_top.v")
 BUILD_TIMEOUT_S = 300.0
@@ -163,10 +163,8 @@ class VerilatorBackend:
         Raises:
             MissingToolError: Verilator, a C++ compiler or make is missing.
         """
-        sources = [path.resolve() for path in verilog_sources(*VERILOG, "harness.cpp")]
-        size = CoreSize.of(network, self.lanes)
-        images = Readmemh(self.lanes).images(network)
-        simulator = _Simulator(_build(size, sources), images, network)
+        sources = _sources()
+        simulator = _simulator(Readmemh(self.lanes).images(network), network, self.lanes)
         provenance = MappingProxyType(
             {
                 "substrate": "simulation of the RTL by Verilator",
@@ -176,6 +174,32 @@ class VerilatorBackend:
             }
         )
         return VerilatorSession(network, simulator, provenance, self.lanes)
+
+
+def _sources() -> list[Path]:
+    return [path.resolve() for path in verilog_sources(*VERILOG, "harness.cpp")]
+
+
+def _simulator(images: Mapping[str, bytes], network: TernaryNetwork, lanes: int) -> _Simulator:
+    return _Simulator(_build(CoreSize.of(network, lanes), _sources()), images, network)
+
+
+def run_images(images: Mapping[str, bytes], network: TernaryNetwork, lanes: int, features: Int8Array) -> Int32Array:
+    """Return the (n, d_out) accumulators plus bias that the core computes from memory images under Verilator.
+
+    Args:
+        images: As an export holds them.
+        network: Whose sizes they have; its codes are not looked at.
+        lanes: Accumulators of the core they are for.
+        features: (n, d_in) int8.
+    """
+    simulator = _simulator(images, network, lanes)
+    try:
+        drained = np.array([simulator.run(window)[1] for window in features], np.int32)
+    finally:
+        simulator.close()
+    last: Int32Array = split_drained(network, drained)[-1].activation
+    return last
 
 
 class _RtlFactory:

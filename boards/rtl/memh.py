@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hil.description import LayerIntegers, describe, rebuild
 from hil.errors import FormatError, InvalidValueError
@@ -21,15 +20,14 @@ from hil.network import Patches, TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
 from hil.registry import refuse_unknown_options
 from hil.sealed import seal, unseal
-from hil.types import Int8Array
 
 __all__ = ["DESCRIPTOR_WORDS", "Readmemh", "layer_patches", "readmemh"]
 
 DESCRIPTOR_WORDS = 16
 FLAG_LAST, FLAG_RELU = 1, 2
 MAX_SIZE = 65535
-STEPS_A_RUN = 40_000
-"""Inputs streamed through the core in one verification: Icarus takes about a millisecond for each."""
+STEPS_A_WINDOW = 2_500
+"""Inputs streamed through the core for one window, up to which Icarus runs it: a millisecond for each."""
 
 
 def layer_patches(layer: TernaryLayer) -> Patches:
@@ -173,21 +171,25 @@ class Readmemh:
     def read_independently(self, blob: bytes, network: TernaryNetwork) -> IndependentReading:
         """Read the images with Icarus Verilog's ``$readmemh``, and run the core on windows.
 
+        Icarus runs the core too, unless that would take minutes and Verilator is there.
+
         Raises:
             MissingToolError: Icarus Verilog is not installed.
         """
-        from boards.rtl.icarus import read_weights, run_images
+        from boards.rtl import backend, icarus
 
         files = unseal(blob)
         lanes = int(_document(files)["lanes"])
         images = {name: content for name, content in files.items() if name.endswith(".memh")}
 
-        def run(features: Int8Array) -> NDArray[Any]:
-            return run_images(images, network, lanes, features)
-
-        weights = read_weights(images, network, lanes)
+        weights = icarus.read_weights(images, network, lanes)
         steps = sum(-(-layer.channels // lanes) * layer.fan_in * layer.positions for layer in network.layers)
-        return IndependentReading("Icarus Verilog", weights, run, most_windows=max(1, STEPS_A_RUN // steps))
+        if steps > STEPS_A_WINDOW and backend.rtl.missing() is None:
+            reader = "Icarus Verilog, run by Verilator"
+            return IndependentReading(reader, weights, lambda x: backend.run_images(images, network, lanes, x))
+        windows = max(1, 16 * STEPS_A_WINDOW // steps)
+        reader = "Icarus Verilog"
+        return IndependentReading(reader, weights, lambda x: icarus.run_images(images, network, lanes, x), windows)
 
 
 def _document(files: dict[str, bytes]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boards.rtl import memh
 from boards.rtl.backend import VERILOG, VerilatorBackend, rtl
 from boards.rtl.core import CoreSize, drained_per_window, ideal_cycles, split_drained, verilog_sources
 from boards.rtl.memh import Readmemh, readmemh
@@ -134,3 +135,15 @@ def test_core_that_was_killed_is_a_link_error_and_leaves_nothing_behind():
         with pytest.raises(LinkError, match="stopped with exit code"):
             session.infer(features, t_us=np.arange(2))
     assert not Path(simulator._folder).exists()
+
+
+@pytest.mark.tool("verilator", "g++", "make", "iverilog", "vvp")
+@pytest.mark.slow
+def test_images_of_a_large_network_are_run_by_verilator_in_every_window(monkeypatch):
+    monkeypatch.setattr(memh, "STEPS_A_WINDOW", 0)  # large is whatever has an input
+    network, written = NETWORKS["dense"], Readmemh(lanes=8)
+    reading = written.read_independently(written.encode(network), network)
+    assert reading.reader == "Icarus Verilog, run by Verilator"
+    assert reading.most_windows is None
+    features = random_features(network, 3, rng=stream(11, "large"), active=0.5)
+    np.testing.assert_array_equal(reading.run(features), reference_layers(network, features)[-1].activation)
