@@ -1,8 +1,7 @@
 """Looks at HDF5 files in a process of its own, because damaged ones can hang or crash the library that reads them.
 
 One helper process is started when the first file is opened and looks at all that follow; if it does not answer in time
-it is ended, and the next file gets a new one. ``python -m sensors.formats.hdf5_inspector`` is that process: a request a
-line in, an answer a line out, both JSON.
+it is ended, and the next file gets a new one. It runs ``serve``: a request a line in, an answer a line out, both JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from hil.errors import DamagedFileError, HilError, MissingDependencyError
 from hil.types import Geometry
 from sensors.formats.hdf5 import Inspection, inspect
 
-__all__ = ["Inspector", "inspect_safely"]
+__all__ = ["Inspector", "inspect_safely", "serve"]
 
 ANSWER_S: Final = 4.0
 BYTES_PER_S: Final = 1e8  # a big file may take longer: its pieces are counted
@@ -37,7 +36,12 @@ class Inspector:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._process = subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", __name__],
+            [
+                sys.executable,
+                "-P",
+                "-c",
+                f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -134,7 +138,7 @@ def _rebuilt(answer: Mapping[str, Any]) -> HilError:
     return kind(answer["message"])
 
 
-def _serve() -> None:
+def serve() -> None:
     """Answer one line after the other until there are no more."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -152,7 +156,3 @@ def _looked_at(path: str, options: Mapping[str, str]) -> dict[str, Any]:
         return {"error": type(error).__name__, "message": str(error)}
     size = found.geometry
     return {"events": found.events, "size": [size.width, size.height], "assumed": found.assumed}
-
-
-if __name__ == "__main__":
-    _serve()
