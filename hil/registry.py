@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -42,6 +43,7 @@ __all__ = [
     "open_recording",
     "open_target",
     "parse_target",
+    "read_network",
     "refuse_unknown_options",
     "weight_format_for",
 ]
@@ -199,10 +201,13 @@ def open_recording(
         salvage: Step over damage and account for it.
 
     Raises:
-        FormatError: The file is empty or of no known format.
+        FormatError: The file is empty, a folder, or of no known format.
         DamagedFileError: The file is broken and ``salvage`` is False.
     """
     path = Path(path)
+    if path.is_dir():
+        message = f"{path} is a folder; expected a recording, such as the .db3 or .mcap in the folder of a ROS 2 bag"
+        raise FormatError(message)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
@@ -240,11 +245,29 @@ def load_network(name_or_path: str | Path) -> TernaryNetwork:
         if not path.is_file():
             message = f"network {str(name_or_path)!r} is neither a file nor shipped; shipped: {', '.join(shipped)}"
             raise UnknownNameError(message)
-    weight_format = weight_format_for(path)
-    try:
-        return weight_format.decode(path.read_bytes())
-    except FormatError as error:
-        raise error.in_file(path) from error
+    return read_network(path)[1]
+
+
+def read_network(path: Path) -> tuple[WeightFormat, TernaryNetwork]:
+    """Return the network in a file and its format: the one its name says, else whichever can read it.
+
+    Raises:
+        FormatError: No format can.
+    """
+    blob = path.read_bytes()
+    formats = [cast("WeightFormat", thing) for thing in _usable("formats")]
+    named = _named(path, formats)
+    if named is None:
+        refused = FormatError(f"{path} is of no known weight format, or damaged; known: {', '.join(names('formats'))}")
+    else:
+        try:
+            return named, named.decode(blob)
+        except FormatError as error:
+            refused = error.in_file(path)
+    for each in formats:
+        with suppress(FormatError, MissingDependencyError):
+            return each, each.decode(blob)
+    raise refused
 
 
 def weight_format_for(path: Path) -> WeightFormat:
@@ -254,8 +277,12 @@ def weight_format_for(path: Path) -> WeightFormat:
         InputError: No format has that suffix.
     """
     formats = [cast("WeightFormat", thing) for thing in _usable("formats")]
-    matching = [each for each in formats if path.name.endswith(each.suffix)]
-    if matching:
-        return max(matching, key=lambda each: len(each.suffix))
+    if (named := _named(path, formats)) is not None:
+        return named
     known = ", ".join(sorted({each.suffix for each in formats}))
     raise InputError(f"{path} has the suffix of no weight format; known: {known}")
+
+
+def _named(path: Path, formats: list[WeightFormat]) -> WeightFormat | None:
+    matching = [each for each in formats if path.name.endswith(each.suffix)]
+    return max(matching, key=lambda each: len(each.suffix), default=None)

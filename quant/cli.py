@@ -30,13 +30,11 @@ __all__ = ["export_command", "verify_command"]
 )
 def export_command(network: str, format_name: str, out: Path, options: dict[str, str]) -> Answer:
     """Write NETWORK (a path or a shipped name) in a format for hardware, and read it back before saying so."""
-    from hil.errors import InputError, VerificationError
+    from hil.errors import VerificationError
     from hil.registry import load, load_network
 
     weight_format = _having(cast("WeightFormat", load("formats", format_name)), options)
     loaded = load_network(network)
-    if not out.name.endswith(weight_format.suffix):
-        raise InputError(f"a {format_name} file is named *{weight_format.suffix}, but got {out.name}; rename it")
     blob = weight_format.encode(loaded)
     if weight_format.decode(blob).digest != loaded.digest:
         raise VerificationError(f"format {format_name} does not hold this network exactly; nothing was written")
@@ -68,12 +66,12 @@ def _having(weight_format: WeightFormat, options: dict[str, str]) -> WeightForma
 @click.option("--network", default="digits", show_default=True, help="The network the file should hold.")
 def verify_command(path: Path, network: str) -> Answer:
     """Compare the file at PATH with a network, code by code and output by output; exit code 1 where they differ."""
-    from hil.registry import load_network, weight_format_for
-    from quant.verification import verify
+    from hil.registry import load_network
+    from quant.verification import format_of, verify
 
-    blob = path.read_bytes()
+    expected = load_network(network)
     with progress_bar("reading back and running"):
-        found = verify(blob, weight_format_for(path), load_network(network))
+        found = verify(path.read_bytes(), format_of(path), expected)
     return Answer(found.as_document(), _text(path, found.as_document()), 0 if found.verified else 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy as np
 from hil.errors import FormatError, VerificationError
 from hil.network import TernaryNetwork
 from hil.ports import IndependentReading, VerifiableFormat, WeightFormat
-from hil.registry import open_target
+from hil.registry import load, names, open_target, read_network
 from hil.rng import stream
 from hil.types import Int8Array
 
-__all__ = ["Verification", "verify"]
+__all__ = ["Verification", "format_of", "verify"]
 
 WINDOWS = 16
 
@@ -96,6 +97,23 @@ def _compare_outputs(reading: IndependentReading, network: TernaryNetwork) -> tu
         share = f"{int((found != wanted).sum())} of {wanted.size}"
         return wanted.size, [f"{share} outputs of {reading.reader} differ, the first in window {row}, output {column}"]
     return wanted.size, []
+
+
+def format_of(path: Path) -> WeightFormat:
+    """Return the format of an exported file: what can read it, or what its name hints at where nothing can.
+
+    Raises:
+        FormatError: Nothing can, and its name hints at nothing.
+    """
+    try:
+        return read_network(path)[0]
+    except FormatError:
+        known: list[WeightFormat] = [load("formats", name) for name in names("formats")]
+        alike = [each for each in known if path.suffix and each.suffix.endswith(path.suffix)]
+        exactly = [each for each in alike if path.name.endswith(each.suffix)]
+        if not alike:
+            raise
+        return max(exactly, key=lambda each: len(each.suffix), default=alike[0])
 
 
 def verify(blob: bytes, weight_format: WeightFormat, network: TernaryNetwork) -> Verification:

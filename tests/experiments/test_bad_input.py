@@ -47,7 +47,6 @@ experiment noise_as_feature --set dataset=a --set kept_events=[2.0]
 experiment noise_as_feature --set dataset=a --set lengths=[0]
 experiment noise_as_feature --set dataset=a --set windows=0
 experiment device_noise --set seeds=[]
-export digits --format c --out a.bin
 export digits --format c --out folder.h/a.h
 export digits --format conductance-csv --out a.conductance.csv.zip --option on=inf
 export digits --format conductance-csv --out a.conductance.csv.zip --option tile=99999999x99999998

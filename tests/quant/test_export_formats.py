@@ -324,13 +324,28 @@ def test_export_takes_options_of_a_format_and_refuses_them_elsewhere(capsys, tmp
         assert run(capsys, *arguments, "--option", option)[0] == 2
 
 
-def test_export_under_another_suffix_is_refused_and_writes_nothing(capsys, tmp_path):
-    checkpoint = tmp_path / "net.safetensors"
-    checkpoint.write_bytes(load("formats", "safetensors").encode(DENSE))
-    code, printed = run(capsys, "export", checkpoint, "--format", "base3", "--out", tmp_path / "net.bin")
-    assert code == 2
-    assert ".base3.zip" in printed.err
-    assert not (tmp_path / "net.bin").exists()
+@pytest.mark.parametrize("name", [name for name in names("formats") if name not in {"readmemh", "hf-packed"}])
+@pytest.mark.parametrize("file", ["net.bin", "net.safetensors", "net.gguf"])
+@pytest.mark.tool("gcc")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_file_of_any_name_is_told_by_its_content(capsys, tmp_path, name, file):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    checkpoint.write_bytes(load("formats", "safetensors").encode(SINGLE))
+    out = tmp_path / file
+    assert run(capsys, "export", checkpoint, "--format", name, "--out", out)[0] == 0
+    code, printed = run(capsys, "verify", out, "--network", checkpoint, "--json")
+    assert (code, json.loads(printed.out)["format"]) == (0, name)
+    assert load_network(out).digest == SINGLE.digest
+
+
+@pytest.mark.parametrize(("file", "expected"), [("net.base3.zip", 1), ("net.zip", 1), ("net.bin", 2), ("net", 2)])
+def test_damaged_file_of_any_name_is_never_verified(capsys, tmp_path, file, expected):
+    damaged = bytearray(base3.encode(SINGLE))
+    damaged[100] ^= 1
+    (tmp_path / file).write_bytes(bytes(damaged))
+    code, printed = run(capsys, "verify", tmp_path / file, "--network", "digits")
+    assert code == expected
+    assert "altered" in printed.out or "damaged" in printed.err
 
 
 def test_network_too_wide_for_exact_float_products_is_refused():
