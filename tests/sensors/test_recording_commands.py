@@ -190,3 +190,10 @@ def test_converting_many_events_stays_small(tmp_path: Path) -> None:
         peaks.append(int(done.stdout.split()[-1]))
     assert_same(sensors.read(tmp_path / "e.dat"), batch)
     assert max(peaks) < 300  # MB; the columns alone would be 52
+
+
+def test_info_of_a_folder_says_what_to_name_instead(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["info", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "is a folder; expected a recording" in capsys.readouterr().err
