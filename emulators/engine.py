@@ -210,7 +210,7 @@ class LayerEngine:
             yield 0, wide, 1
             return
         magnitude, sign = np.abs(wide), np.sign(wide)
-        for bit in range(INPUT_BITS):
+        for bit in range(int(magnitude.max(initial=0)).bit_length()):
             plane = sign * (magnitude >> bit & 1)
             if plane.any():
                 yield bit, plane, 1 << bit
