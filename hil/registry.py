@@ -46,6 +46,7 @@ __all__ = [
     "read_network",
     "refuse_unknown_options",
     "weight_format_for",
+    "weight_formats",
 ]
 
 logger = logging.getLogger(__name__)
@@ -254,8 +255,7 @@ def read_network(path: Path) -> tuple[WeightFormat, TernaryNetwork]:
     Raises:
         FormatError: No format can.
     """
-    blob = path.read_bytes()
-    formats = [cast("WeightFormat", thing) for thing in _usable("formats")]
+    blob, formats = path.read_bytes(), weight_formats()
     named = _named(path, formats)
     if named is None:
         refused = FormatError(f"{path} is of no known weight format, or damaged; known: {', '.join(names('formats'))}")
@@ -270,13 +270,18 @@ def read_network(path: Path) -> tuple[WeightFormat, TernaryNetwork]:
     raise refused
 
 
+def weight_formats() -> list[WeightFormat]:
+    """Return every weight format that can be loaded, in the order of their names."""
+    return [cast("WeightFormat", thing) for thing in _usable("formats")]
+
+
 def weight_format_for(path: Path) -> WeightFormat:
     """Return the weight format whose suffix a path carries; the longest one where several fit.
 
     Raises:
         InputError: No format has that suffix.
     """
-    formats = [cast("WeightFormat", thing) for thing in _usable("formats")]
+    formats = weight_formats()
     if (named := _named(path, formats)) is not None:
         return named
     known = ", ".join(sorted({each.suffix for each in formats}))

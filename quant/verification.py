@@ -12,7 +12,7 @@ import numpy as np
 from hil.errors import FormatError, VerificationError
 from hil.network import TernaryNetwork
 from hil.ports import IndependentReading, VerifiableFormat, WeightFormat
-from hil.registry import load, names, open_target, read_network
+from hil.registry import open_target, read_network, weight_formats
 from hil.rng import stream
 from hil.types import Int8Array
 
@@ -108,8 +108,7 @@ def format_of(path: Path) -> WeightFormat:
     try:
         return read_network(path)[0]
     except FormatError:
-        known: list[WeightFormat] = [load("formats", name) for name in names("formats")]
-        alike = [each for each in known if path.suffix and each.suffix.endswith(path.suffix)]
+        alike = [each for each in weight_formats() if path.suffix and each.suffix.endswith(path.suffix)]
         exactly = [each for each in alike if path.name.endswith(each.suffix)]
         if not alike:
             raise
