@@ -6,13 +6,18 @@ from pathlib import Path
 
 from hil.registry import ShippedNetwork
 
-__all__ = ["digits", "gestures", "shapes"]
+__all__ = ["digits", "digits_robust", "gestures", "shapes"]
 
 FOLDER = Path(__file__).parent
 
 digits = ShippedNetwork(
     about="handwritten digits seen by an event camera: real N-MNIST and emulated recordings",
     path=FOLDER / "digits.safetensors",
+)
+
+digits_robust = ShippedNetwork(
+    about="the same digits by wide dense layers trained with noise, for arrays noisier than published ones",
+    path=FOLDER / "digits_robust.safetensors",
 )
 
 gestures = ShippedNetwork(
