@@ -27,7 +27,7 @@ events (-1 unknown), until the marks are full. ``base`` is the byte offset of th
 ``state`` what the loop remembers.
 """
 
-CHUNK_EVENTS = 1 << 16
+CHUNK_BYTES = 1 << 20  # enough that calls between pieces of a file do not count
 MARKS = 1 << 12
 LONGEST_REST = 1 << 13  # more than any loop leaves over
 PAGE_BYTES = 4096
@@ -101,7 +101,7 @@ class _Feed:
         self._limits = np.array(stream.limits, np.int64)
         self._marks = np.empty((MARKS if sink.salvage else 0, 4), np.int64)
         self._word_bytes = np.dtype(stream.dtype).itemsize
-        self._buffer = _paged(CHUNK_EVENTS * stream.bytes_per_event + 2 * LONGEST_REST)
+        self._buffer = _paged(CHUNK_BYTES + 2 * LONGEST_REST)
         self._rest = 0
         self._position = stream.start
 
