@@ -13,7 +13,6 @@ Three layouts are known, tried in this order:
 
 from __future__ import annotations
 
-import glob
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -139,8 +138,22 @@ def _listed(folder: Path) -> list[tuple[Path, str]]:
     for path in sorted(folder.rglob("*.txt")):
         pairs = _pairs(path)
         if pairs:
-            return [(_find(path, name), label) for name, label in pairs]
+            files = _by_name(path.parent)
+            return [(_find(path, name, files), label) for name, label in pairs]
     return []
+
+
+def _by_name(folder: Path) -> dict[str, list[Path]]:
+    """Return the files below a folder under their names, whole and without one or more of their suffixes."""
+    files: dict[str, list[Path]] = {}
+    for path in folder.rglob("*"):
+        if not path.is_file():
+            continue
+        first, *suffixes = path.name.split(".")
+        place = path.relative_to(folder).parent
+        for n in range(len(suffixes) + 1):
+            files.setdefault((place / ".".join([first, *suffixes[:n]])).as_posix(), []).append(path)
+    return files
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
@@ -151,15 +164,14 @@ def _pairs(path: Path) -> list[tuple[str, str]]:
     return [(name, label) for name, label in rows]
 
 
-def _find(listing: Path, name: str) -> Path:
-    folder = listing.parent
+def _find(listing: Path, name: str, files: dict[str, list[Path]]) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise FormatError(f"{listing.name} names sample {name!r}, which is outside the data set")
-    exact = folder / name
-    matches = [exact] if exact.is_file() else sorted(folder.glob(f"{glob.escape(name)}.*"))
-    if len(matches) != 1:
+    exact = listing.parent / name
+    matches = files.get(Path(name).as_posix(), [])
+    if exact not in matches and len(matches) != 1:
         raise FormatError(f"{listing.name} names sample {name!r}, which matches {len(matches)} files instead of one")
-    return matches[0]
+    return exact if exact in matches else matches[0]
 
 
 def _by_folder(folder: Path) -> list[tuple[Path, str]]:

@@ -15,7 +15,7 @@ from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
 from hil.types import Int64Array
 
-__all__ = ["classes_of", "evaluate", "split_of"]
+__all__ = ["classes_of", "evaluate", "split_of", "trained_on"]
 
 
 def classes_of(network: TernaryNetwork) -> tuple[str, ...]:
@@ -82,3 +82,11 @@ def split_of(network: TernaryNetwork, recordings: LabelledRecordings) -> tuple[I
             f"network {network.name!r} held {count} of {total} recordings out, but the data set has {len(recordings)}"
         )
     return held_out_split(total, count, seed=int(network.metadata["held_out_seed"]))
+
+
+def trained_on(network: TernaryNetwork, dataset: Path, count: int) -> int:
+    """Return how many of the ``count`` recordings of a data set training learned from, going by its name and size."""
+    known = network.metadata
+    if known.get("recordings") != dataset.name or known.get("recordings_count") != str(count):
+        return 0
+    return count - int(known.get("held_out", "0"))

@@ -27,7 +27,7 @@ def evaluate_command(network: str, dataset: Path, target: str, seed: int, held_o
 
     DATASET may be a recording with labels beside it, too, or the name of a shipped one.
     """
-    from experiments.evaluation import evaluate
+    from experiments.evaluation import evaluate, trained_on
     from hil.registry import load_network, open_target
 
     encoder = load_network(network)
@@ -47,7 +47,9 @@ def evaluate_command(network: str, dataset: Path, target: str, seed: int, held_o
             on_program=on_program,
             on_window=on_window,
         )
-    return Answer(_document(encoder, score, target=target, seed=seed), _text(encoder, score, target))
+    learned = 0 if held_out else trained_on(encoder, dataset, score.n)
+    document = {**_document(encoder, score, target=target, seed=seed), "trained_on": learned}
+    return Answer(document, _text(encoder, score, target, learned))
 
 
 def _document(network: TernaryNetwork, score: Score, *, target: str, seed: int) -> dict[str, Any]:
@@ -61,13 +63,15 @@ def _document(network: TernaryNetwork, score: Score, *, target: str, seed: int) 
     }
 
 
-def _text(network: TernaryNetwork, score: Score, target: str) -> str:
+def _text(network: TernaryNetwork, score: Score, target: str, learned: int) -> str:
     captions = network.captions.texts if network.captions else ()
     lines = [
         f"{network.name} on {target}: {score.accuracy:.1%} of {score.n} windows nearest to their caption",
         f"cosine to caption {score.cosine_to_caption:.3f}; gate sends {score.gate_sent}, "
         f"{score.gate_flips} decisions differ from the reference",
     ]
+    if learned:
+        lines.append(f"{learned} of them were trained on; --held-out scores the other {score.n - learned}")
     lines += [
         f"  {accuracy:6.1%}  {text}"
         for text, accuracy in zip(captions, score.accuracy_by_class, strict=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.evaluation import trained_on
 from experiments.recordings import shipped
 from experiments.scoring import score_outputs
 from hil.cli import main
@@ -80,6 +81,14 @@ def test_evaluate_when_nmnist_is_held_out_then_accuracy_is_what_the_card_says(
     assert document["n"] == 200
     assert float(str(document["accuracy"])) >= 0.96
     assert abs(float(str(document["accuracy"])) - float(str(noisy["accuracy"]))) <= 0.01
+
+
+@pytest.mark.parametrize(("name", "count", "learned"), [("a.zip", 10, 7), ("a.zip", 9, 0), ("b.zip", 10, 0)])
+def test_recordings_are_known_as_trained_on_by_name_and_number(name: str, count: int, learned: int) -> None:
+    known = {"recordings": "a.zip", "recordings_count": "10", "held_out": "3"}
+    bare = random_network((9, 6), rng=stream(0, "scores"))
+    network = TernaryNetwork("test", bare.layers, bare.output_scale, metadata=known)
+    assert trained_on(network, Path("somewhere") / name, count) == learned
 
 
 @pytest.mark.parametrize(
