@@ -89,13 +89,18 @@ class Config:
 
 
 def run(
-    config: Config, *, on_windows: OnProgress = ignore_progress, on_progress: OnProgress = ignore_progress
+    config: Config,
+    *,
+    on_windows: OnProgress = ignore_progress,
+    on_program: OnProgress = ignore_progress,
+    on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Read the recording and compare.
 
     Args:
         config: What to compare.
         on_windows: Called with the windows read so far.
+        on_program: Called while a substrate is programmed, where it can say how far it is.
         on_progress: Called with the windows inferred on all substrates.
 
     Raises:
@@ -117,6 +122,7 @@ def run(
         truth=true_captions(config.source.found(), features, network),
         recording=stamp,
         command=config.command(),
+        on_program=on_program,
         on_progress=on_progress,
     )
 

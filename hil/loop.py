@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hil.errors import InvalidValueError
-from hil.inference import infer
+from hil.inference import infer, program
 from hil.network import CaptionSet, TernaryNetwork
 from hil.ports import Backend, Capabilities
 from hil.progress import OnProgress, ignore_progress
@@ -141,7 +141,7 @@ class Trace:
     infer_s: float = field(default=0.0)
 
 
-def run_line(
+def run_line(  # noqa: PLR0913  (the line has that many ends)
     features: FeatureBatch,
     network: TernaryNetwork,
     backend: Backend,
@@ -150,6 +150,7 @@ def run_line(
     settings: LineSettings | None = None,
     shared: Float32Array | None = None,
     name: str | None = None,
+    on_program: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
 ) -> Trace:
     """Take a stream from its windows to what a distant receiver believes it means.
@@ -163,6 +164,7 @@ def run_line(
         shared: (n, d_out) the receiver's own embeddings of the same windows, of which only the anchors are used;
             None when the receiver runs the same encoder.
         name: What to call the substrate; its own name when not given.
+        on_program: Called while the substrate is programmed, where it can say how far it is.
         on_progress: Called with the windows inferred and their total.
 
     Raises:
@@ -171,7 +173,7 @@ def run_line(
     settings = settings or LineSettings()
     threshold = network.gate_threshold if settings.gate_threshold is None else settings.gate_threshold
 
-    inference, program_s, infer_s = _run(backend, network, features, seed, on_progress)
+    inference, program_s, infer_s = _run(backend, network, features, seed, (on_program, on_progress))
     embeddings = unit(inference.outputs)
     gate = DistanceGate(threshold).run(embeddings)
     anchors = _anchors(len(features), settings.anchors, seed)
@@ -204,10 +206,15 @@ def run_line(
 
 
 def _run(
-    backend: Backend, network: TernaryNetwork, features: FeatureBatch, seed: int, on_progress: OnProgress
+    backend: Backend,
+    network: TernaryNetwork,
+    features: FeatureBatch,
+    seed: int,
+    listeners: tuple[OnProgress, OnProgress],
 ) -> tuple[Inference, float, float]:
+    on_program, on_progress = listeners
     started = time.perf_counter()
-    with backend.program(network, seed=seed) as session:
+    with program(backend, network, seed=seed, on_progress=on_program) as session:
         programmed = time.perf_counter()
         inference = infer(session, network, features, trace=True, on_progress=on_progress)
         return inference, programmed - started, time.perf_counter() - programmed

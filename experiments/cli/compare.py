@@ -64,8 +64,12 @@ def answer(config: Config, out: Path | None) -> Answer:
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # before the work: nobody wants to hear of it after the work
-    with progress_bar(f"reading {config.source.path.name}") as on_windows, progress_bar("comparing") as on_progress:
-        comparison = run(config, on_windows=on_windows, on_progress=on_progress)
+    with (
+        progress_bar(f"reading {config.source.path.name}") as on_windows,
+        progress_bar("programming") as on_program,
+        progress_bar("comparing") as on_progress,
+    ):
+        comparison = run(config, on_windows=on_windows, on_program=on_program, on_progress=on_progress)
     text = str(comparison)
     if out is not None:
         text += "\n\n" + "\n".join(map(str, write(comparison, config.source, out)))

@@ -155,6 +155,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
     truth: Int64Array | None = None,
     recording: RecordingStamp | None = None,
     command: str | None = None,
+    on_program: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Run one stream on a reference and on targets, and lay the traces side by side.
@@ -170,6 +171,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         truth: (n,) index of each window's true caption, -1 where nobody knows.
         recording: Which recording the windows come from, for the manifest.
         command: The command that repeats the run, for the manifest.
+        on_program: Called while a substrate is programmed, where it can say how far it is.
         on_progress: Called with the windows inferred on all substrates and their total.
 
     Raises:
@@ -185,7 +187,14 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
     steps = _Steps(len(features), len(backends), on_progress)
     files = {name: found for x in (reference, *targets) if isinstance(x, str) for name, found in files_of(x).items()}
     base = run_line(
-        features, network, backends[0][1], seed=seed, settings=settings, name=backends[0][0], on_progress=steps.next()
+        features,
+        network,
+        backends[0][1],
+        seed=seed,
+        settings=settings,
+        name=backends[0][0],
+        on_program=on_program,
+        on_progress=steps.next(),
     )
     compared = []
     for name, backend in backends[1:]:
@@ -197,6 +206,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
             settings=settings,
             shared=base.embeddings,
             name=name,
+            on_program=on_program,
             on_progress=steps.next(),
         )
         compared.append(_lay_beside(base, trace, network, asked, truth))
