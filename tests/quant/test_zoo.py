@@ -23,10 +23,10 @@ def test_card_when_network_is_shipped_then_it_names_these_very_weights_and_what_
     assert network.captions is not None
 
 
-@pytest.mark.tool("gcc")
+@pytest.mark.tool("gcc", "iverilog", "vvp", "verilator")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names("networks"))
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", names("formats"))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_shipped_network_is_verified_in_every_format_by_its_independent_reader(form, name):
     network, weight_format = load_network(name), load("formats", form)
@@ -34,13 +34,3 @@ def test_shipped_network_is_verified_in_every_format_by_its_independent_reader(f
     found = verify(weight_format.encode(network), weight_format, network)
     assert found.problems == ()
     assert found.codes_compared == sum(layer.weight.size for layer in network.layers)
-
-
-@pytest.mark.tool("iverilog", "vvp")
-@pytest.mark.slow
-def test_smallest_shipped_network_is_verified_by_a_verilog_simulator():
-    network = min(
-        map(load_network, names("networks")), key=lambda each: sum(layer.weight.size for layer in each.layers)
-    )
-    weight_format = load("formats", "readmemh")
-    assert verify(weight_format.encode(network), weight_format, network).verified
