@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ from hil.types import Geometry
 
 __all__ = ["LONGEST_LINE", "PercentHeader", "parse", "read"]
 
+HEAD_BYTES = 4096
 LONGEST_LINE = 1024
 LONGEST_HEADER = 1 << 16
 TEXT = re.compile(rb"[\t\r\x20-\xff]*")
@@ -99,6 +101,7 @@ def _size(width: str, height: str) -> Geometry | None:
     return Geometry(*sizes) if all(1 <= size <= 65536 for size in sizes) else None
 
 
+@lru_cache(maxsize=16)  # five formats look at the same first bytes
 def parse(data: bytes) -> PercentHeader:
     """Parse the header at the start of some bytes; it ends where a line is no text, or with ``% end``."""
     fields: dict[str, str] = {}
@@ -124,8 +127,11 @@ def read(file: BinaryIO) -> PercentHeader:
     Raises:
         DamagedFileError: There is nothing but a header.
     """
-    data = file.read(LONGEST_HEADER)
+    data = file.read(HEAD_BYTES)
     header = parse(data)
+    if header.start + LONGEST_LINE > len(data):
+        data += file.read(LONGEST_HEADER - len(data))
+        header = parse(data)
     if header.start and header.start == len(data):
         raise DamagedFileError("the file ends with its header", offset_bytes=header.start)
     return header
