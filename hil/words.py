@@ -68,15 +68,15 @@ def left_out_words(n_events: int) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as a percentage that says 100 only when it is all; a dash where there is none.
+    """Return a share as a rounded percentage that says 100 only when it is all; a dash where there is none.
 
     Example:
-        >>> percent(0.99999)
-        '99.9 %'
+        >>> percent(0.99999), percent(60 / 64)
+        ('99.9 %', '93.8 %')
     """
     if share is None:
         return "-"
-    tenths = int(share * 1000 + 1e-9) if share < 1 else 1000
+    tenths = min(int(share * 1000 + 0.5), 999) if share < 1 else 1000
     return f"{tenths // 10}.{tenths % 10} %"
 
 

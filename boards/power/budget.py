@@ -90,12 +90,14 @@ class Budget:
     Attributes:
         watt: By block, and ``total``.
         usd: By part, and ``total``.
+        on_air: Share of the time that the radio sends; None where the profile does not say what sending draws.
         claims: Verdicts.
         inputs: Every quantity that entered, by name.
     """
 
     watt: Mapping[str, Range]
     usd: Mapping[str, Range]
+    on_air: Range | None
     claims: tuple[Claim, ...]
     inputs: Mapping[str, Quantity]
 
@@ -162,11 +164,26 @@ _COMPUTE: Mapping[str, Callable[[_Draws, Workload, Float64Array], dict[str, Floa
 }
 
 
-def _radio(draw: _Draws, radio: str, rate: Float64Array) -> Float64Array:
+def _sending(draw: _Draws, radio: str, rate: Float64Array) -> Float64Array:
     packets = rate * draw("node.gate_pass_rate")
     per_packet = draw(f"radio.{radio}.joule_per_packet")
     per_byte = draw(f"radio.{radio}.joule_per_byte")
-    return packets * (per_packet + per_byte * draw("node.payload_bytes")) + draw(f"radio.{radio}.idle_watt")
+    return packets * (per_packet + per_byte * draw("node.payload_bytes"))
+
+
+def _on_air(draw: _Draws, profile: Profile, radio: str) -> Float64Array | None:
+    """Return the share of the time that the radio sends, above 1 where there is more to send than time."""
+    name = f"radio.{radio}.transmit_watt"
+    if name not in profile.quantities:
+        return None
+    share: Float64Array = _sending(draw, radio, draw("node.inferences_per_second")) / draw(name)
+    return share
+
+
+def _radio(draw: _Draws, profile: Profile, radio: str) -> Float64Array:
+    """Return what the radio draws; what does not fit into the time is not sent and draws nothing."""
+    sending, on_air = _sending(draw, radio, draw("node.inferences_per_second")), _on_air(draw, profile, radio)
+    return (sending if on_air is None else sending / np.maximum(on_air, 1.0)) + draw(f"radio.{radio}.idle_watt")
 
 
 def _watt(draw: _Draws, profile: Profile, load: Workload, radio: str) -> dict[str, Float64Array]:
@@ -175,7 +192,7 @@ def _watt(draw: _Draws, profile: Profile, load: Workload, radio: str) -> dict[st
         "sensor": draw("sensor.watt"),
         "front end": draw("sensor.events_per_second") * draw("front_end.joule_per_event"),
         **_COMPUTE[profile.compute](draw, load, rate),
-        "radio": _radio(draw, radio, rate),
+        "radio": _radio(draw, profile, radio),
     }
     delivered = sum(blocks.values())
     return {**blocks, "supply loss": delivered * (1.0 / draw("supply.efficiency") - 1.0)}
@@ -215,7 +232,9 @@ def budget(profile: Profile, load: Workload, settings: Settings) -> Budget:
         _claim("a node draws less than 100 mW", watt["total"], PUBLISHED_WATT),
         _claim("a node costs 5 to 10 dollars (at most 10)", usd["total"], PUBLISHED_USD),
     )
-    return Budget(_ranges(watt), _ranges(usd), claims, dict(sorted(draw.used.items())))
+    on_air = _on_air(draw, profile, settings.radio)
+    sent = None if on_air is None else Range.of(on_air)
+    return Budget(_ranges(watt), _ranges(usd), sent, claims, dict(sorted(draw.used.items())))
 
 
 def _sum(parts: Mapping[str, Float64Array]) -> Float64Array:

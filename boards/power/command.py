@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["power_command"]
 
+DUTY_CYCLE = 0.01
+
 
 @command("power", short_help="Node power and cost budget, every input with its source.")
 @click.argument("profile")
@@ -55,6 +57,7 @@ def _document(profile: str, network: str, found: Budget) -> dict[str, Any]:
         "network": network,
         "watt": {name: each.as_document() for name, each in found.watt.items()},
         "usd": {name: each.as_document() for name, each in found.usd.items()},
+        "on_air": None if found.on_air is None else found.on_air.as_document(),
         "claims": [
             {"claim": c.claim, "verdict": c.verdict, "share": c.share, **c.found.as_document()} for c in found.claims
         ],
@@ -78,7 +81,19 @@ def _text(found: Budget) -> RenderableType:
     for name, q in found.inputs.items():
         inputs.add_row(name, f"{q.value:.3g} {q.unit}", f"{q.low:.3g} to {q.high:.3g}", q.source)
     verdicts = [f"{c.claim}: {c.verdict} ({c.share:.0%} of the draws keep it)" for c in found.claims]
-    return Group(sums, "", inputs, "", *verdicts)
+    return Group(sums, "", inputs, "", *_air(found.on_air), *verdicts)
+
+
+def _air(share: Range | None) -> list[str]:
+    """Say how long the radio sends, and where that cannot be or may not be."""
+    if share is None:
+        return []
+    line = f"the radio sends {share.mid:.1%} of the time ({share.low:.1%} to {share.high:.1%})"
+    if share.mid > 1.0:
+        line += ": more than there is time for, so messages are lost; power is that of sending all the time"
+    elif share.mid > DUTY_CYCLE:
+        line += f": above the {DUTY_CYCLE:.0%} that Europe allows between 868.0 and 868.6 MHz (ETSI EN 300 220)"
+    return [line]
 
 
 def _cells(each: Range, factor: float) -> list[str]:

@@ -59,7 +59,10 @@ class Measurements:
                 f"conductances of {path} reach {rows[:, (0, 2)].max():g} siemens, which no cell has; if they are "
                 "microsiemens, say so with unit='microsiemens' or a column called g_microsiemens"
             )
-        return cls.of(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
+        try:
+            return cls.of(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{path}: {error}") from error
 
     @classmethod
     def of(cls, g_siemens: Float64Array, t_s: Float64Array, mean: Float64Array, std: Float64Array) -> Self:
@@ -73,7 +76,8 @@ class Measurements:
             raise InvalidValueError("measured g, t, mean and std must be finite and zero or positive")
         times = np.unique(t_s)
         if not len(times) or times[0] <= 0:
-            raise InvalidValueError(f"measured times must be above zero, but the first is {times[:1].tolist()}")
+            first = f"the first is {times[0]:g} s" if len(times) else "there are none"
+            raise InvalidValueError(f"measured times must be above zero, after programming, but {first}")
         slices = [cls._slice(columns, at) for at in times]
         targets, means, deviations = zip(*slices, strict=True)
         return cls(tuple(float(at) for at in times), targets, means, deviations)

@@ -40,7 +40,7 @@ class Answer:
             return
         from rich.console import Console
 
-        Console(highlight=False, soft_wrap=isinstance(self.text, str)).print(self.text, markup=False)
+        Console(highlight=False, soft_wrap=isinstance(self.text, str)).print(self.text, markup=False, emoji=False)
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:

@@ -118,6 +118,9 @@ class _Arrays:
         except BROKEN as error:
             place = archive.getinfo(f"{name}.npy").header_offset
             raise DamagedFileError(f"array {name} is broken: {error}", offset_bytes=place) from error
+        if column == "events" and not dtype.names:
+            message = f"the archive has no columns t, x, y, p and no structured array of them; it has {name}"
+            raise FormatError(message)
         _check_array(name, shape, dtype)
         self._streams[column] = (stream, dtype)
         return shape[0]

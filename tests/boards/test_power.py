@@ -122,6 +122,16 @@ def test_unknown_radio_lists_the_known_ones():
         budget(load_profile("memristor_90nm"), LOAD, Settings(radio="pigeon"))
 
 
+def test_radio_never_draws_more_than_sending_all_the_time():
+    profile = load_profile("memristor_90nm")
+    busy, calm = (budget(profile, LOAD, Settings(radio="lora", gate_pass_rate=rate, samples=500)) for rate in (1, 1e-3))
+    assert busy.on_air is not None
+    assert busy.on_air.low > 1.0
+    assert busy.watt["radio"].high == pytest.approx(0.096, rel=1e-3)
+    assert calm.on_air is not None
+    assert calm.on_air.mid == pytest.approx(calm.watt["radio"].mid / 0.096, rel=0.01)
+
+
 def test_gate_rate_beyond_one_is_refused():
     with pytest.raises(ConfigError, match="between 0 and 1"):
         budget(load_profile("memristor_90nm"), LOAD, Settings(gate_pass_rate=1.5))
@@ -148,4 +158,4 @@ def test_command_prints_one_json_document(capsys, monkeypatch):
         main(["power", "memristor_90nm", "--json", "--radio", "lora", "--gate-rate", "0.01"])
     document = json.loads(capsys.readouterr().out)
     assert stopped.value.code == 0
-    assert {"profile", "network", "watt", "usd", "claims", "inputs"} == set(document)
+    assert {"profile", "network", "watt", "usd", "on_air", "claims", "inputs"} == set(document)

@@ -178,6 +178,12 @@ def test_archive_whose_header_claims_more_than_there_is_is_damaged(tmp_path: Pat
         sensors.read(path, options={"width": "34", "height": "34"})
 
 
+def test_npz_with_one_array_of_something_else_says_what_it_has(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", foo=np.arange(9))
+    with pytest.raises(FormatError, match="no columns t, x, y, p and no structured array of them; it has foo"):
+        sensors.read(tmp_path / "a.npz")
+
+
 def test_hdf5_of_dsec_adds_its_offset_and_assumes_its_sensor(tmp_path: Path) -> None:
     batch = events(1000, start_us=5_000_000_000)
     builders.hdf5_dsec(tmp_path / "a.h5", batch, 5_000_000_000)
