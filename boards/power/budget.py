@@ -164,35 +164,29 @@ _COMPUTE: Mapping[str, Callable[[_Draws, Workload, Float64Array], dict[str, Floa
 }
 
 
-def _sending(draw: _Draws, radio: str, rate: Float64Array) -> Float64Array:
-    packets = rate * draw("node.gate_pass_rate")
+def _radio(draw: _Draws, profile: Profile, radio: str) -> tuple[Float64Array, Float64Array | None]:
+    """Return what the radio draws and the share of the time it would have to send, None where nobody says.
+
+    What does not fit into the time is not sent and draws nothing.
+    """
+    packets = draw("node.inferences_per_second") * draw("node.gate_pass_rate")
     per_packet = draw(f"radio.{radio}.joule_per_packet")
     per_byte = draw(f"radio.{radio}.joule_per_byte")
-    return packets * (per_packet + per_byte * draw("node.payload_bytes"))
-
-
-def _on_air(draw: _Draws, profile: Profile, radio: str) -> Float64Array | None:
-    """Return the share of the time that the radio sends, above 1 where there is more to send than time."""
-    name = f"radio.{radio}.transmit_watt"
+    sending = packets * (per_packet + per_byte * draw("node.payload_bytes"))
+    idle, name = draw(f"radio.{radio}.idle_watt"), f"radio.{radio}.transmit_watt"
     if name not in profile.quantities:
-        return None
-    share: Float64Array = _sending(draw, radio, draw("node.inferences_per_second")) / draw(name)
-    return share
+        return sending + idle, None
+    on_air = sending / draw(name)
+    return sending / np.maximum(on_air, 1.0) + idle, on_air
 
 
-def _radio(draw: _Draws, profile: Profile, radio: str) -> Float64Array:
-    """Return what the radio draws; what does not fit into the time is not sent and draws nothing."""
-    sending, on_air = _sending(draw, radio, draw("node.inferences_per_second")), _on_air(draw, profile, radio)
-    return (sending if on_air is None else sending / np.maximum(on_air, 1.0)) + draw(f"radio.{radio}.idle_watt")
-
-
-def _watt(draw: _Draws, profile: Profile, load: Workload, radio: str) -> dict[str, Float64Array]:
+def _watt(draw: _Draws, profile: Profile, load: Workload, radio_watt: Float64Array) -> dict[str, Float64Array]:
     rate = draw("node.inferences_per_second")
     blocks = {
         "sensor": draw("sensor.watt"),
         "front end": draw("sensor.events_per_second") * draw("front_end.joule_per_event"),
         **_COMPUTE[profile.compute](draw, load, rate),
-        "radio": _radio(draw, profile, radio),
+        "radio": radio_watt,
     }
     delivered = sum(blocks.values())
     return {**blocks, "supply loss": delivered * (1.0 / draw("supply.efficiency") - 1.0)}
@@ -225,14 +219,14 @@ def budget(profile: Profile, load: Workload, settings: Settings) -> Budget:
     """
     _check(profile, settings)
     draw = _Draws(profile, settings)
-    watt = _watt(draw, profile, load, settings.radio)
+    radio_watt, on_air = _radio(draw, profile, settings.radio)
+    watt = _watt(draw, profile, load, radio_watt)
     usd = {name: draw(f"cost.{name}") for name in profile.under("cost")}
     watt["total"], usd["total"] = _sum(watt), _sum(usd)
     claims = (
         _claim("a node draws less than 100 mW", watt["total"], PUBLISHED_WATT),
         _claim("a node costs 5 to 10 dollars (at most 10)", usd["total"], PUBLISHED_USD),
     )
-    on_air = _on_air(draw, profile, settings.radio)
     sent = None if on_air is None else Range.of(on_air)
     return Budget(_ranges(watt), _ranges(usd), sent, claims, dict(sorted(draw.used.items())))
 
