@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from hil.closing import Closing
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
 from hil.types import Inference, Int8Array, Int64Array, LayerTrace, Telemetry
@@ -15,7 +15,7 @@ from hil.types import Inference, Int8Array, Int64Array, LayerTrace, Telemetry
 Distortion = Callable[[np.ndarray, int], np.ndarray]
 
 
-class Distorted:
+class Distorted(Closing):
     """A target whose accumulators are a function of the exact ones: the simplest wrong substrate."""
 
     name = "distorted"
@@ -44,11 +44,3 @@ class Distorted:
 
     def close(self) -> None:
         """Nothing to release."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
