@@ -11,12 +11,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import sensors
+from experiments.bench.races import race
 from hil.errors import MissingDependencyError, VerificationError
 from hil.progress import OnProgress, ignore_progress
 from hil.rng import stream
@@ -119,20 +121,8 @@ def _verify(path: Path, events: EventBatch) -> None:
 
 
 def _row(contest: Contest, path: Path, n_events: int) -> dict[str, Any]:
-    ours: list[float] = []
-    peer: list[float] = []
-    for _ in range(TURNS):
-        ours.append(_seconds(contest.ours, path, n_events))
-        peer.append(_seconds(contest.peer, path, n_events))
-    ours_mev_s, peer_mev_s = (n_events / min(taken) / 1e6 for taken in (ours, peer))
-    return {
-        "name": f"{contest.name} [Mev/s]",
-        "ours": ours_mev_s,
-        "peer": peer_mev_s,
-        "peer_name": contest.peer_name,
-        "ratio": ours_mev_s / peer_mev_s,
-        "target": contest.target,
-    }
+    turns = (partial(_seconds, read, path, n_events) for read in (contest.ours, contest.peer))
+    return race(contest, *turns, n_events=n_events, turns=TURNS)
 
 
 def _seconds(read: Read, path: Path, n_events: int) -> float:

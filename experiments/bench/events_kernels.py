@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from emulators.camera import CameraParameters, CameraSource
 from emulators.scenes.panorama import Panorama
+from experiments.bench.races import race
 from hil.errors import MissingDependencyError, VerificationError
 from hil.progress import OnProgress, ignore_progress
 from hil.types import EventBatch, Geometry
@@ -87,19 +89,8 @@ def _events() -> EventBatch:
 def _row(contest: Contest, n_events: int) -> dict[str, Any]:
     if not contest.check(contest.ours(), contest.peer()):
         raise VerificationError(f"{contest.name}: ours and {contest.peer_name}'s results differ")
-    ours, peer = [], []
-    for _ in range(TURNS):
-        ours.append(_seconds(contest.ours))
-        peer.append(_seconds(contest.peer))
-    ours_mev_s, peer_mev_s = (n_events / min(taken) / 1e6 for taken in (ours, peer))
-    return {
-        "name": f"{contest.name} [Mev/s]",
-        "ours": ours_mev_s,
-        "peer": peer_mev_s,
-        "peer_name": contest.peer_name,
-        "ratio": ours_mev_s / peer_mev_s,
-        "target": contest.target,
-    }
+    turns = partial(_seconds, contest.ours), partial(_seconds, contest.peer)
+    return race(contest, *turns, n_events=n_events, turns=TURNS)
 
 
 def _seconds(call: Call) -> float:
