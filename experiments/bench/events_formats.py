@@ -29,7 +29,7 @@ __all__ = ["run"]
 
 GEOMETRY = Geometry(1280, 720)
 N_EVENTS = 4_000_000
-TURNS = 5
+TURNS = 25  # until the fastest of both sides no longer moves by more than a few hundredths
 CHUNK_EVENTS = 1 << 16
 
 Read = Callable[[Path], int]

@@ -8,6 +8,7 @@ from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.order import are_sound
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import BAD_POLARITY, OUT_OF_RANGE, SOUND, TIME_BACK
@@ -44,7 +45,7 @@ def decode(
 @njit(cache=True, nogil=True)
 def _sprint(words: npt.NDArray[np.uint64], limits: Int64Array, state: Int64Array, room: Columns) -> int:
     """Decode blocks without a branch, so that the loops run on vectors; stop before the first that is not sound."""
-    width, height = np.uint64(limits[0]), np.uint64(limits[1])
+    width, height = np.uint16(min(limits[0], 0x4000)), np.uint16(min(limits[1], 0x4000))
     row_shift, p_shift = np.uint64(32 + limits[2]), np.uint64(32 + limits[2] + limits[3])
     x_mask, y_mask = np.uint64((1 << limits[2]) - 1), np.uint64((1 << limits[3]) - 1)
     shift_us = state[2] << TIME_BITS
@@ -52,23 +53,17 @@ def _sprint(words: npt.NDArray[np.uint64], limits: Int64Array, state: Int64Array
     last = state[1] + shift_us
     for start in range(0, n, BLOCK):
         block = words[start : min(start + BLOCK, n)]
-        t, x = room.t[start : start + BLOCK], room.x[start : start + BLOCK]
-        y, p = room.y[start : start + BLOCK], room.p[start : start + BLOCK]
-        widest = highest = any_p = np.uint64(0)
+        stop = start + block.size
+        t, x, y, p = room.t[start:stop], room.x[start:stop], room.y[start:stop], room.p[start:stop]
+        seen = np.uint64(0)
         for i in range(block.size):
             word = block[i]
-            column = (word >> np.uint64(32)) & x_mask
-            row = (word >> row_shift) & y_mask
-            polarity = word >> p_shift
             t[i] = np.int64(word & np.uint64(0xFFFFFFFF)) + shift_us
-            x[i] = column
-            y[i] = row
-            p[i] = polarity != np.uint64(0)
-            widest, highest, any_p = max(widest, column), max(highest, row), any_p | polarity
-        back = t[0] < last
-        for i in range(1, block.size):
-            back |= t[i] < t[i - 1]
-        if back or widest >= width or highest >= height or any_p > np.uint64(1):
+            x[i] = (word >> np.uint64(32)) & x_mask
+            y[i] = (word >> row_shift) & y_mask
+            p[i] = word >> p_shift
+            seen |= word
+        if seen >> p_shift > np.uint64(1) or not are_sound(t, x, y, last, width, height):
             return start
         last = t[block.size - 1]
         state[0], state[1] = last, last - shift_us

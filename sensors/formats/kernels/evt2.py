@@ -13,11 +13,12 @@ from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.order import are_sound
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import LATE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
 
-__all__ = ["are_sound", "decode", "decode_vectors", "encode"]
+__all__ = ["decode", "decode_vectors", "encode"]
 
 CD_OFF, CD_ON, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED = 0x0, 0x1, 0x8, 0xA, 0xE, 0xF
 HIGH_BITS = 28
@@ -57,61 +58,46 @@ def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array
     Every block is decoded as if it held events only, and what a time-high word cuts off is done again: that is faster
     than to look for the word first.
     """
+    t, x, y, p = room.t, room.x, room.y, room.p
     width, height = np.uint16(min(limits[0], 0x800)), np.uint16(min(limits[1], 0x800))
     latest, high_us, raw_high = state[0], state[1], state[2]
-    last_block, last_room = words.size - BLOCK, room.t.size - BLOCK
-    used = filled = 0
-    while high_us >= 0 and used <= last_block and filled <= last_room:
+    if high_us < 0 or words.size < BLOCK or t.size < BLOCK:
+        return 0, 0
+    last_block, last_room, one = np.uint64(words.size - BLOCK), np.uint64(t.size - BLOCK), np.uint64(1)
+    used = filled = np.uint64(0)
+    usual = True
+    while usual and used <= last_block and filled <= last_room:
         at, to = used, filled
-        until = min(last_block, used + STRETCH)
-        usual = True
+        until = min(last_block, used + np.uint64(STRETCH))
         while usual and at <= until and to <= last_room:
-            block = words[at : at + BLOCK]
-            t, x = room.t[to : to + BLOCK], room.x[to : to + BLOCK]
-            y, p = room.y[to : to + BLOCK], room.p[to : to + BLOCK]
             kinds = np.uint32(0)
-            for i in range(BLOCK):
-                word = block[i]
-                t[i] = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
-                x[i] = (word >> np.uint32(11)) & np.uint32(0x7FF)
-                y[i] = word & np.uint32(0x7FF)
-                p[i] = word >> np.uint32(28)
+            for i in range(np.uint64(BLOCK)):
+                word = words[at + i]
+                t[to + i] = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
+                x[to + i] = (word >> np.uint32(11)) & np.uint32(0x7FF)
+                y[to + i] = word & np.uint32(0x7FF)
+                p[to + i] = word >> np.uint32(28)
                 kinds |= word
-            count = BLOCK
+            count = np.uint64(BLOCK)
             if kinds >> np.uint32(29):
-                count = 0
-                while block[count] >> np.uint32(29) == 0:
-                    count += 1
-                value = np.int64(block[count] & np.uint32(0x0FFFFFFF))
-                usual = block[count] >> np.uint32(28) == TIME_HIGH and value >= raw_high
+                count = np.uint64(0)
+                while words[at + count] >> np.uint32(29) == 0:
+                    count += one
+                other = words[at + count]
+                value = np.int64(other & np.uint32(0x0FFFFFFF))
+                usual = other >> np.uint32(28) == TIME_HIGH and value >= raw_high
                 if usual:
                     raw_high = value
                     high_us = ((state[3] << HIGH_BITS) | value) << 6
-                    at += 1
+                    at += one
             at, to = at + count, to + count
-        if not are_sound(room.t[filled:to], room.x[filled:to], room.y[filled:to], latest, width, height):
+        if not are_sound(t[filled:to], x[filled:to], y[filled:to], latest, width, height):
             break
         if to > filled:
-            latest = room.t[to - 1]
+            latest = t[to - one]
         used, filled = at, to
         state[0], state[1], state[2] = latest, high_us, raw_high
-        if not usual:
-            break
-    return used, filled
-
-
-@njit(cache=True, nogil=True)
-def are_sound(t: Int64Array, x: UInt16Array, y: UInt16Array, latest_us: int, width: int, height: int) -> bool:
-    """Say whether decoded events are in order and on the sensor."""
-    widest = highest = np.uint16(0)
-    for i in range(x.size):
-        widest = max(widest, x[i])
-    for i in range(y.size):
-        highest = max(highest, y[i])
-    back = t.size > 0 and t[0] < latest_us
-    for i in range(1, t.size):
-        back |= t[i] < t[i - 1]
-    return not back and (t.size == 0 or (widest < width and highest < height))
+    return np.int64(used), np.int64(filled)
 
 
 @njit(cache=True, nogil=True)

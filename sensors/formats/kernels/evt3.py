@@ -13,8 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
-from sensors.formats.kernels.evt2 import are_sound
 from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.order import are_sound
 from sensors.formats.kernels.wrap import wraps
 from sensors.formats.sink import Columns
 from sensors.formats.verdicts import LATE, NO_PLACE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD

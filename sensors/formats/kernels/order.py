@@ -1,13 +1,13 @@
-"""Finds which events of a damaged stretch can still be put in one order of time."""
+"""Judges the order of decoded events, and finds which of a damaged stretch can still be put in one."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from hil.types import BoolArray, Int64Array
+from hil.types import BoolArray, Int64Array, UInt16Array
 
-__all__ = ["first_backwards", "longest_ordered", "settle"]
+__all__ = ["are_sound", "first_backwards", "longest_ordered", "settle"]
 
 
 @njit(cache=True, nogil=True)
@@ -19,6 +19,20 @@ def first_backwards(t: Int64Array, floor_us: int) -> int:
             return i
         last = t[i]
     return -1
+
+
+@njit(cache=True, nogil=True)
+def are_sound(t: Int64Array, x: UInt16Array, y: UInt16Array, latest_us: int, width: int, height: int) -> bool:
+    """Say whether decoded events are in order and on the sensor."""
+    widest = highest = np.uint16(0)
+    for i in range(x.size):
+        widest = max(widest, x[i])
+    for i in range(y.size):
+        highest = max(highest, y[i])
+    back = t.size > 0 and t[0] < latest_us
+    for i in range(1, t.size):
+        back |= t[i] < t[i - 1]
+    return not back and (t.size == 0 or (widest < width and highest < height))
 
 
 @njit(cache=True, nogil=True)
