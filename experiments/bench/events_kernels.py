@@ -39,7 +39,7 @@ SPEED_PX_S = 40.0
 FRAME_US = 10_000
 TAU_US = 50_000
 FILTER_US = 2_000
-TURNS = 7
+TURNS = 15
 Call = Callable[[], Any]
 
 
