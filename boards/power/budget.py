@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from boards.power.profile import Profile, Quantity
+from boards.power.quantities import OPTIONAL_OF_A_RADIO
 from boards.power.workload import Workload
 from hil.errors import ConfigError, UnknownNameError
 from hil.rng import stream
@@ -62,8 +63,8 @@ class Range:
         return cls(float(low), float(mid), float(high))
 
     def as_document(self) -> dict[str, float]:
-        """Return the range as JSON-ready values."""
-        return {"low": self.low, "mid": self.mid, "high": self.high}
+        """Return the range as JSON-ready values of six significant digits, more than the draws know."""
+        return {name: float(f"{getattr(self, name):.6g}") for name in ("low", "mid", "high")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,16 @@ class Budget:
     Attributes:
         watt: By block, and ``total``.
         usd: By part, and ``total``.
-        on_air: Share of the time that the radio sends; None where the profile does not say what sending draws.
+        on_air: Share of the time that the radio would have to send; above 1 messages are lost.
+        allowed_on_air: The share it may send by law, None where nobody limits it.
         claims: Verdicts.
         inputs: Every quantity that entered, by name.
     """
 
     watt: Mapping[str, Range]
     usd: Mapping[str, Range]
-    on_air: Range | None
+    on_air: Range
+    allowed_on_air: Quantity | None
     claims: tuple[Claim, ...]
     inputs: Mapping[str, Quantity]
 
@@ -118,19 +121,15 @@ class _Draws:
         fixed = self._fixed.get(name)
         if fixed is not None:
             if fixed > 0:
-                self.used[name] = Quantity(fixed, fixed, fixed, self._quantity(name).unit, "given on the command line")
+                unit = self._profile.quantities[name].unit
+                self.used[name] = Quantity(fixed, fixed, fixed, unit, "given on the command line")
             return np.full(self._settings.samples, float(fixed))
-        quantity = self.used[name] = self._quantity(name)
+        quantity = self.used[name] = self._profile.quantities[name]
         rng = stream(self._settings.seed, "power", name)
         if quantity.low == quantity.high:
             return np.full(self._settings.samples, quantity.value)
         low, mode, high = np.log([quantity.low, quantity.value, quantity.high])
         return np.exp(rng.triangular(low, mode, high, self._settings.samples))
-
-    def _quantity(self, name: str) -> Quantity:
-        if name not in self._profile.quantities:
-            raise ConfigError(f"power profile {self._profile.name!r} lacks {name}")
-        return self._profile.quantities[name]
 
 
 def _array(draw: _Draws, load: Workload, rate: Float64Array) -> dict[str, Float64Array]:
@@ -164,20 +163,18 @@ _COMPUTE: Mapping[str, Callable[[_Draws, Workload, Float64Array], dict[str, Floa
 }
 
 
-def _radio(draw: _Draws, profile: Profile, radio: str) -> tuple[Float64Array, Float64Array | None]:
-    """Return what the radio draws and the share of the time it would have to send, None where nobody says.
+def _radio(draw: _Draws, radio: str) -> tuple[Float64Array, Float64Array]:
+    """Return what the radio draws in watt and the share of the time it would have to send.
 
     What does not fit into the time is not sent and draws nothing.
     """
+    of = f"radio.{radio}"
     packets = draw("node.inferences_per_second") * draw("node.gate_pass_rate")
-    per_packet = draw(f"radio.{radio}.joule_per_packet")
-    per_byte = draw(f"radio.{radio}.joule_per_byte")
-    sending = packets * (per_packet + per_byte * draw("node.payload_bytes"))
-    idle, name = draw(f"radio.{radio}.idle_watt"), f"radio.{radio}.transmit_watt"
-    if name not in profile.quantities:
-        return sending + idle, None
-    on_air = sending / draw(name)
-    return sending / np.maximum(on_air, 1.0) + idle, on_air
+    second = draw(f"{of}.second_per_packet") + draw(f"{of}.second_per_byte") * draw("node.payload_bytes")
+    on_air = packets * second
+    sent = packets / np.maximum(on_air, 1.0)
+    per_packet = second * draw(f"{of}.transmit_watt") + draw(f"{of}.joule_per_packet")
+    return sent * per_packet + draw(f"{of}.idle_watt"), on_air
 
 
 def _watt(draw: _Draws, profile: Profile, load: Workload, radio_watt: Float64Array) -> dict[str, Float64Array]:
@@ -214,21 +211,23 @@ def budget(profile: Profile, load: Workload, settings: Settings) -> Budget:
     """Return a node's power and cost with their uncertainty, and a verdict on each published claim.
 
     Raises:
-        ConfigError: The profile lacks a quantity, or a setting is impossible.
+        ConfigError: A setting is impossible.
         UnknownNameError: The profile has no such radio.
     """
     _check(profile, settings)
     draw = _Draws(profile, settings)
-    radio_watt, on_air = _radio(draw, profile, settings.radio)
+    radio_watt, on_air = _radio(draw, settings.radio)
     watt = _watt(draw, profile, load, radio_watt)
-    usd = {name: draw(f"cost.{name}") for name in profile.under("cost")}
+    usd = {"radio": draw(f"radio.{settings.radio}.usd"), **{n: draw(f"cost.{n}") for n in profile.under("cost")}}
     watt["total"], usd["total"] = _sum(watt), _sum(usd)
     claims = (
         _claim("a node draws less than 100 mW", watt["total"], PUBLISHED_WATT),
         _claim("a node costs 5 to 10 dollars (at most 10)", usd["total"], PUBLISHED_USD),
     )
-    sent = None if on_air is None else Range.of(on_air)
-    return Budget(_ranges(watt), _ranges(usd), sent, claims, dict(sorted(draw.used.items())))
+    allowed = profile.under(f"radio.{settings.radio}").get(OPTIONAL_OF_A_RADIO)
+    if allowed is not None:
+        draw.used[f"radio.{settings.radio}.{OPTIONAL_OF_A_RADIO}"] = allowed
+    return Budget(_ranges(watt), _ranges(usd), Range.of(on_air), allowed, claims, dict(sorted(draw.used.items())))
 
 
 def _sum(parts: Mapping[str, Float64Array]) -> Float64Array:

@@ -27,6 +27,8 @@ def plot_budget(profile: Profile, load: Workload, settings: Settings, found: Bud
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _blocks(left, found)
+    left.set_title(f"with the {settings.radio} radio", fontsize=10)
+    right.set_title("each radio; level where it would send all the time", fontsize=10)
     _gate(right, profile, load, settings)
     figure.suptitle(f"{profile.name}: {profile.about}", fontsize=11)
     figure.savefig(path, dpi=130)
@@ -42,6 +44,7 @@ def _blocks(axes: Any, found: Budget) -> None:
     axes.invert_yaxis()
     axes.axvline(PUBLISHED_WATT * 1e3, color=LIMIT, linestyle="--")
     axes.annotate("published: 100 mW ", (PUBLISHED_WATT * 1e3, 3), ha="right", va="center", color=LIMIT)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("power (mW): median, 5th to 95th percentile")
 
 
@@ -53,10 +56,12 @@ def _gate(axes: Any, profile: Profile, load: Workload, settings: Settings) -> No
             ]
             for rate in GATE_RATES
         ]
-        (line,) = axes.loglog(GATE_RATES * 100, [each.mid * 1e3 for each in ranges], marker=".", label=radio)
+        (line,) = axes.loglog(GATE_RATES * 100, [each.mid * 1e3 for each in ranges], marker=".")
+        axes.annotate(radio, (100, ranges[-1].mid * 1e3), (0, 5), textcoords="offset points", ha="right")
         low, high = ([getattr(each, end) * 1e3 for each in ranges] for end in ("low", "high"))
         axes.fill_between(GATE_RATES * 100, low, high, color=line.get_color(), alpha=0.15)
     axes.axhline(PUBLISHED_WATT * 1e3, color=LIMIT, linestyle="--")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("inferences the gate passes (%)")
     axes.set_ylabel("node power (mW)")
-    axes.legend(title="radio", frameon=False)

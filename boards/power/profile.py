@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
+from boards.power.quantities import COMPUTE, SHARES, known_units, needed
 from hil.errors import ConfigError, UnknownNameError
 
 __all__ = ["Profile", "Quantity", "load_profile", "profile_names"]
 
-COMPUTE_KINDS = ("array", "instructions", "cycles")
 SHIPPED = files("boards.power") / "profiles"
+FIELDS: Final = ("value", "low", "high", "unit", "source")
+DEEPEST: Final = 8
+"""Profiles that may extend each other: more is a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Quantity:
 
     def __post_init__(self) -> None:
         """Refuse a range that is not one, and a figure without a source."""
-        if not 0 < self.low <= self.value <= self.high:
+        if not 0 < self.low <= self.value <= self.high < math.inf:
             raise ConfigError(f"expected 0 < low <= value <= high, but got {self.low}, {self.value}, {self.high}")
         if not self.source.strip():
             raise ConfigError(f"a figure of {self.value} {self.unit} needs a source, or the word assumed")
@@ -65,9 +69,24 @@ class Profile:
     quantities: Mapping[str, Quantity]
 
     def __post_init__(self) -> None:
-        """Refuse a compute kind nobody models."""
-        if self.compute not in COMPUTE_KINDS:
-            raise ConfigError(f"compute must be one of {', '.join(COMPUTE_KINDS)}, but is {self.compute!r}")
+        """Refuse a compute kind nobody models, a quantity nobody reads, one in another unit, one that is missing."""
+        if self.compute not in COMPUTE:
+            raise ConfigError(f"compute must be one of {', '.join(COMPUTE)}, but is {self.compute!r}")
+        units = known_units(self.radios, self.under("cost"))
+        for name, quantity in self.quantities.items():
+            if name not in units:
+                raise UnknownNameError.of(f"quantity of power profile {self.name!r}:", name, sorted(units))
+            if quantity.unit != units[name]:
+                raise ConfigError(f"{self.name}: {name} must be in {units[name]!r}, but is in {quantity.unit!r}")
+            if name.endswith(SHARES) and quantity.high > 1.0:
+                raise ConfigError(f"{self.name}: {name} is a share of at most 1, but reaches {quantity.high:g}")
+        if missing := sorted(set(needed(self.compute, self.radios)) - set(self.quantities)):
+            raise ConfigError(
+                f"power profile {self.name!r} lacks {', '.join(missing)}; add them, or take what you do not change "
+                'from a shipped one with extends = "NAME"'
+            )
+        if not self.radios:
+            raise ConfigError(f"power profile {self.name!r} has no radio; describe one under [radio.NAME]")
 
     @property
     def radios(self) -> list[str]:
@@ -87,28 +106,68 @@ def profile_names() -> list[str]:
 def load_profile(name_or_path: str | Path) -> Profile:
     """Read a shipped profile by name, or one from a TOML file.
 
+    A file may say ``extends = "NAME"`` (a shipped profile, or a file beside it) and then needs only what differs.
+
     Raises:
-        UnknownNameError: Neither shipped nor a file.
-        ConfigError: Not TOML, or a quantity is malformed; the message names it.
+        UnknownNameError: Neither shipped nor a file, or a quantity that no budget reads.
+        ConfigError: Not TOML, or a quantity is malformed, in another unit or missing; the message names it.
     """
-    name = str(name_or_path)
-    if name in profile_names():
-        text = (SHIPPED / f"{name}.toml").read_text("utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text("utf-8")
-    else:
+    tables = _Tables.read(str(name_or_path))
+    about, compute = (str(tables.values.pop(key, "")) for key in ("about", "compute"))
+    return Profile(tables.name, about, compute, dict(_flatten(tables.values, prefix="", profile=tables.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What a TOML file says, with what it extends beneath it."""
+
+    name: str
+    values: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str, *, beside: Path = Path(), depth: int = 0) -> Self:
+        values = _parse(name, _text(name, beside))
+        base = values.pop("extends", None)
+        if base is None:
+            return cls(Path(name).stem, values)
+        if not isinstance(base, str) or depth >= DEEPEST:
+            raise ConfigError(f"{name}: extends must name another profile that does not lead back here; got {base!r}")
+        below = cls.read(base, beside=(beside / name).parent, depth=depth + 1)
+        return cls(Path(name).stem, _merged(below.values, values))
+
+
+def _text(name: str, beside: Path) -> str:
+    shipped = SHIPPED.joinpath(f"{name}.toml")
+    own = beside / name
+    if shipped.is_file():
+        return shipped.read_text("utf-8")
+    if not own.is_file():
         raise UnknownNameError.of("power profile", name, profile_names())
-    return _parse(Path(name).stem, text)
-
-
-def _parse(name: str, text: str) -> Profile:
     try:
-        tables = tomllib.loads(text)
+        return own.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"power profile {name} must be UTF-8 text, but is not: {error}") from error
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tables with those above written over those below, a quantity as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        beneath = merged.get(key)
+        deeper = isinstance(value, dict) and isinstance(beneath, dict) and not _is_quantity(value)
+        merged[key] = _merged(beneath, value) if deeper and beneath is not None else value
+    return merged
+
+
+def _is_quantity(table: Mapping[str, Any]) -> bool:
+    return any(field in table and not isinstance(table[field], dict) for field in FIELDS)
+
+
+def _parse(name: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"power profile {name!r} is not TOML: {error}") from error
-    about, compute = str(tables.pop("about", "")), str(tables.pop("compute", ""))
-    quantities = dict(_flatten(tables, prefix="", profile=name))
-    return Profile(name, about, compute, quantities)
 
 
 def _flatten(tables: Mapping[str, Any], *, prefix: str, profile: str) -> list[tuple[str, Quantity]]:
@@ -117,7 +176,7 @@ def _flatten(tables: Mapping[str, Any], *, prefix: str, profile: str) -> list[tu
         name = f"{prefix}{key}"
         if not isinstance(value, dict):
             raise ConfigError(f"{profile}: {name} must be a table with value, low, high, unit, source; got {value!r}")
-        if "value" in value:
+        if _is_quantity(value):
             found.append((name, _quantity(value, name=name, profile=profile)))
         else:
             found.extend(_flatten(value, prefix=f"{name}.", profile=profile))
@@ -125,11 +184,16 @@ def _flatten(tables: Mapping[str, Any], *, prefix: str, profile: str) -> list[tu
 
 
 def _quantity(table: Mapping[str, Any], *, name: str, profile: str) -> Quantity:
-    known = {"value", "low", "high", "unit", "source"}
-    if set(table) != known:
-        raise ConfigError(f"{profile}: {name} needs exactly {sorted(known)}, but has {sorted(table)}")
+    if not {"value", "unit", "source"} <= set(table) <= set(FIELDS) or ("low" in table) != ("high" in table):
+        raise ConfigError(
+            f"{profile}: {name} needs value, unit and source, and low and high unless the value is certain, "
+            f"but has {', '.join(sorted(table))}"
+        )
+    numbers = [table["value"], table.get("low", table["value"]), table.get("high", table["value"])]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise ConfigError(f"{profile}: {name}: value, low and high must be numbers; got {numbers}")
     try:
-        value, low, high = (float(table[key]) for key in ("value", "low", "high"))
+        value, low, high = map(float, numbers)
         return Quantity(value, low, high, unit=str(table["unit"]), source=str(table["source"]))
-    except (TypeError, ValueError) as error:
+    except ConfigError as error:
         raise ConfigError(f"{profile}: {name}: {error}") from error
