@@ -9,6 +9,7 @@ from boards.board_session import BoardSession, DriverSettings
 from boards.info import BoardInfo
 from boards.link import LinkSession
 from boards.session_log import SessionLog
+from hil.closing import undone_on_error
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities, Transport
 from hil.progress import OnProgress, ignore_progress
@@ -84,13 +85,8 @@ class BoardBackend:
             if log is not None:
                 log.close()
 
-        try:
+        with undone_on_error(link.close, board.close, finish):
             return BoardSession(board, link, network, settings=self.settings, on_progress=on_progress, on_close=finish)
-        except BaseException:
-            link.close()
-            board.close()
-            finish()
-            raise
 
 
 def _connector(board: Board, log: SessionLog | None) -> Callable[[], Transport]:

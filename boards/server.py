@@ -10,7 +10,7 @@ from boards.board import Servable
 from boards.relay import PassThrough, Relay, Tamper
 from boards.security import Security, is_loopback
 from boards.transports.sockets import SocketTransport
-from hil.closing import Closing
+from hil.closing import Closing, undone_on_error
 from hil.errors import HilError, InvalidValueError, TargetUnavailableError
 
 __all__ = ["BoardServer"]
@@ -53,11 +53,8 @@ class BoardServer(Closing):
         self._board = board
         self._security = security or Security()
         self._tamper = tamper or PassThrough()
-        try:
+        with undone_on_error(board.close):
             self._listener = self._secured_listener(host, port)
-        except BaseException:
-            board.close()
-            raise
         self._stopped = threading.Event()
         self._relay: Relay | None = None
         self._busy = threading.Lock()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Closing"]
+__all__ = ["Closing", "undone_on_error"]
 
 
 class Closing(ABC):
@@ -27,3 +29,18 @@ class Closing(ABC):
     ) -> None:
         """Close, whatever happened."""
         self.close()
+
+
+@contextmanager
+def undone_on_error(*undo: Callable[[], object]) -> Iterator[None]:
+    """Call what lets go of half-made things, in order, where the block fails; where it ends well, they are kept.
+
+    Example:
+        >>> with undone_on_error(lambda: print("closed")):
+        ...     kept = "made"
+    """
+    with ExitStack() as stack:
+        for each in reversed(undo):
+            stack.callback(each)
+        yield
+        stack.pop_all()

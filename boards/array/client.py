@@ -12,7 +12,7 @@ from boards.array.limits import ArrayLimits, Pulse
 from boards.array.strategies import STRATEGIES
 from boards.array.wire import Floats, WriteOrder, decode_json, encode_json, encode_pulse
 from boards.link import LinkSession, RetryPolicy, Verb
-from hil.closing import Closing
+from hil.closing import Closing, undone_on_error
 from hil.errors import InvalidValueError
 from hil.ports import Transport
 from hil.types import BoolArray, Float64Array
@@ -37,12 +37,9 @@ class ArrayBoard(Closing):
 
     def __init__(self, connect: Callable[[], Transport], *, policy: RetryPolicy | None = None) -> None:
         self._session = LinkSession(connect, policy=policy)
-        try:
+        with undone_on_error(self._session.close):
             self._info = decode_json(self._session.open())
             self.limits = ArrayLimits.from_document(self._info["limits"])
-        except BaseException:
-            self._session.close()
-            raise
 
     @property
     def info(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def serve_command(
     from boards.driver import BoardBackend
     from boards.security import Security
     from boards.server import BoardServer
+    from hil.closing import undone_on_error
     from hil.errors import InvalidValueError
     from hil.registry import open_target
 
@@ -47,11 +48,8 @@ def serve_command(
     if not isinstance(backend, BoardBackend | ArrayBackend):
         raise InvalidValueError(f"target {target!r} is nothing that can be served; see hil board list")
     board = backend.open()
-    try:
+    with undone_on_error(board.close):
         board.connect().close()  # a port that is not there is an error now, not when the first host comes
-    except BaseException:
-        board.close()
-        raise
     with (
         _stopped_by_signals(),
         suppress(KeyboardInterrupt),

@@ -6,6 +6,7 @@ import socket
 
 from boards.security import GREETING, Security
 from boards.transports.sockets import SocketTransport
+from hil.closing import undone_on_error
 from hil.errors import LinkError, TargetUnavailableError
 from hil.ports import Transport
 
@@ -25,11 +26,8 @@ def connect_tcp(host: str, port: int, *, security: Security | None = None, timeo
         message = f"no board answers at {host}:{port}: {error}"
         raise TargetUnavailableError(message) from error
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
+    with undone_on_error(plain.close):
         connected = (security or Security()).as_client(plain, host=host, timeout_s=timeout_s)
-    except BaseException:
-        plain.close()
-        raise
     transport = SocketTransport(connected, peer=f"{host}:{port}")
     return _Unproven(transport) if security is None or security.is_open else transport
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hil.cli import Answer, command, progress_bar
+from hil.closing import undone_on_error
 from hil.errors import InputError
 from sensors.cli.account import account_document, account_text
 from sensors.cli.options import reading_options
@@ -130,11 +131,8 @@ def _serving(recording: Recording, name: str, chosen: dict[str, Any]) -> EventSe
 
     server = EventServer(recording.geometry, parse_address(chosen["to"]), source=name)
     click.echo(f"hil: serving {server.address}", err=True)
-    try:
+    with undone_on_error(server.close):
         server.wait_for_client(timeout_s=chosen["wait_s"])
-    except BaseException:
-        server.close()
-        raise
     return server
 
 

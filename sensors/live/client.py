@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from hil.closing import Closing
+from hil.closing import Closing, undone_on_error
 from hil.errors import DeadlineError, LinkError, TargetUnavailableError
 from hil.types import EventBatch, Geometry
 from sensors.live.wire import MAX_HEADER_BYTES, PACKET_HEAD, Address, Stream
@@ -38,11 +38,8 @@ class NetworkSource(Closing):
         except OSError as error:
             message = f"no server answers at {address}: {error.strerror or error}"
             raise TargetUnavailableError(message) from error
-        try:
+        with undone_on_error(self.close):
             self._stream = self._greet()
-        except BaseException:
-            self.close()
-            raise
 
     def _greet(self) -> Stream:
         prefix = self._read(4, self._timeout_s)
