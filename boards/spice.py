@@ -24,6 +24,7 @@ from hil.closing import Closing
 from hil.errors import InvalidValueError, LinkError, UnknownNameError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import refuse_unknown_options
 from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace, Telemetry
 
@@ -156,7 +157,7 @@ class SpiceBackend:
         """Exact without wires, analog with them; small layers only."""
         return Capabilities(exact=self.wire_ohm == 0, max_fan_in=MAX_ROWS, max_channels=MAX_COLUMNS // 2)
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> SpiceSession:
+    def program(self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress) -> SpiceSession:
         """Check that every layer fits one tile.
 
         Raises:

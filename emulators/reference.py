@@ -15,6 +15,7 @@ from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.network import INT8_MAX, INT8_MIN, Requantisation, TernaryLayer, TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import refuse_unknown_options
 from hil.types import Float64Array, Inference, Int8Array, Int32Array, Int64Array, LayerTrace, Telemetry
 
@@ -154,7 +155,9 @@ class ReferenceBackend:
         """Any size, convolutions included; only the integers are held to the contract."""
         return Capabilities(exact=self.name == "ternary")
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> ReferenceSession:
+    def program(
+        self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
+    ) -> ReferenceSession:
         """Return a session; the seed has no effect, because nothing here is random."""
         arithmetic: _Arithmetic = _Integers() if self.name == "ternary" else _Reals()
         return ReferenceSession(network, arithmetic, self.name)

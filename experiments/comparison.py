@@ -100,7 +100,7 @@ def run(
     Args:
         config: What to compare.
         on_windows: Called with the windows read so far.
-        on_program: Called while a substrate is programmed, where it can say how far it is.
+        on_program: Called while a substrate is programmed, if that takes long.
         on_progress: Called with the windows inferred on all substrates.
 
     Raises:

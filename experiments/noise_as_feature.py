@@ -36,7 +36,7 @@ from experiments.uncertainty import (
     selective_accuracy,
 )
 from hil.errors import InvalidValueError
-from hil.inference import infer
+from hil.inference import infer, programmed
 from hil.network import CaptionSet, TernaryNetwork
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load_network, open_target
@@ -175,7 +175,7 @@ class _Bench:
         length_us = self.network.features.window_us if self.network.features else 1
         n = len(features)
         passes = []
-        with open_target(target).program(self.network, seed=self.seed) as session:
+        with programmed(open_target(target), self.network, seed=self.seed, name=target) as session:
             for k in range(reads):
                 starts_us = (np.arange(n, dtype=np.int64) + k * n) * length_us
                 batch = FeatureBatch(features, starts_us, starts_us + length_us, np.zeros(n, np.int64))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hil.errors import InvalidValueError
-from hil.inference import infer, program
+from hil.inference import infer, programmed
 from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
@@ -70,7 +70,7 @@ def score_network(
         labels: (n,) index of each window's caption.
         backend: Where to run it.
         seed: Of the backend's devices.
-        on_program: Called while the backend is programmed, if it can say how far it is.
+        on_program: Called while the backend is programmed, if that takes long.
         on_progress: Called with the windows done and their total.
     """
     traced = _reference(network, features)
@@ -103,7 +103,7 @@ def outputs_of(
     length_us = network.features.window_us if network.features else 1
     starts_us = np.arange(len(features), dtype=np.int64) * length_us
     batch = FeatureBatch(features, starts_us, starts_us + length_us, np.zeros(len(features), np.int64))
-    with program(backend, network, seed=seed, on_progress=on_program) as session:
+    with programmed(backend, network, seed=seed, on_progress=on_program) as session:
         return infer(session, network, batch, on_progress=on_progress).outputs
 
 

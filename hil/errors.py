@@ -15,6 +15,7 @@
     |   `-- TargetUnavailableError (ConnectionError)
     |-- DeadlineError (TimeoutError)         exit 3: a blocking call ran past its deadline
     |-- LinkError (ConnectionError)          exit 3: the other side answered, but wrongly
+    |-- TargetFailedError                    exit 3: a target's own code raised what nobody foresaw
     `-- VerificationError                    exit 1: two things that must agree do not
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingError",
     "MissingToolError",
+    "TargetFailedError",
     "TargetUnavailableError",
     "UnknownNameError",
     "VerificationError",
@@ -136,6 +138,18 @@ class LinkError(HilError, ConnectionError):
     """The other side of a link answered, but not what the protocol allows."""
 
     exit_code: ClassVar[int] = 3
+
+
+class TargetFailedError(HilError):
+    """The code behind a target raised what nobody foresaw; the cause is the exception, with its traceback."""
+
+    exit_code: ClassVar[int] = 3
+
+    @classmethod
+    def of(cls, target: str, stage: str, error: Exception, *, where: str) -> TargetFailedError:
+        """Build the message from the target, what it was doing, what was raised and the file and line that did."""
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return cls(f"target {target!r} failed while {stage}: {what} ({where}); hil --debug ... shows the traceback")
 
 
 class VerificationError(HilError):

@@ -5,37 +5,54 @@ Noise belongs to the cell and the stream's clock, never to the call, so the cut 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from inspect import signature
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from hil.blame import blamed_on
 from hil.errors import InvalidValueError, LinkError
 from hil.network import TernaryNetwork
 from hil.ports import Backend, Session
 from hil.progress import OnProgress, ignore_progress
 from hil.types import FeatureBatch, Inference, LayerTrace, Telemetry
 
-__all__ = ["infer", "merge_telemetry", "program"]
+__all__ = ["infer", "merge_telemetry", "programmed"]
 
 WINDOWS_PER_CALL = 256
 SHARES = ("_rate", "_share", "_mean", "_ratio", "_per_inference")
 LARGEST = ("_max", "_mm2")
 
 
-def program(
-    backend: Backend, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
-) -> Session:
-    """Put a network on a backend and report how far that is, where the backend's ``program`` takes ``on_progress``.
+@contextmanager
+def programmed(
+    backend: Backend,
+    network: TernaryNetwork,
+    *,
+    seed: int,
+    name: str | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Iterator[Session]:
+    """Put a network on a backend, hand out the session and close it; whatever breaks in there names the target.
+
+    Args:
+        backend: The substrate.
+        network: What to program.
+        seed: Of everything random in it.
+        name: What to call it in errors; its own name when not given.
+        on_progress: Called while it is programmed, if it takes long.
 
     Raises:
-        InvalidValueError: The network does not fit.
-        TargetUnavailableError: The backend cannot be reached.
+        TargetFailedError: The backend or its session raised what nobody foresaw.
+        HilError: What they raise on purpose.
     """
-    if "on_progress" not in signature(backend.program).parameters:
-        return backend.program(network, seed=seed)
-    session: Session = backend.program(network, seed=seed, on_progress=on_progress)  # type: ignore[call-arg]
-    return session
+    name = backend.name if name is None else name
+    with ExitStack() as stack:
+        stack.enter_context(blamed_on(name, "closing"))
+        with blamed_on(name, "programming"):
+            session = stack.enter_context(backend.program(network, seed=seed, on_progress=on_progress))
+        with blamed_on(name, "inferring"):
+            yield session
 
 
 def infer(

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hil.blame import blamed_on
 from hil.errors import InvalidValueError
-from hil.inference import infer, program
+from hil.inference import infer, programmed
 from hil.network import CaptionSet, TernaryNetwork
 from hil.ports import Backend, Capabilities
 from hil.progress import OnProgress, ignore_progress
@@ -164,7 +165,7 @@ def run_line(  # noqa: PLR0913  (the line has that many ends)
         shared: (n, d_out) the receiver's own embeddings of the same windows, of which only the anchors are used;
             None when the receiver runs the same encoder.
         name: What to call the substrate; its own name when not given.
-        on_program: Called while the substrate is programmed, where it can say how far it is.
+        on_program: Called while the substrate is programmed, if that takes long.
         on_progress: Called with the windows inferred and their total.
 
     Raises:
@@ -172,13 +173,16 @@ def run_line(  # noqa: PLR0913  (the line has that many ends)
     """
     settings = settings or LineSettings()
     threshold = network.gate_threshold if settings.gate_threshold is None else settings.gate_threshold
+    target = name or backend.name
+    with blamed_on(target, "saying what it promises"):
+        capabilities = backend.capabilities
 
-    inference, program_s, infer_s = _run(backend, network, features, seed, (on_program, on_progress))
+    inference, program_s, infer_s = _run(backend, network, features, seed, target, (on_program, on_progress))
     embeddings = unit(inference.outputs)
     gate = DistanceGate(threshold).run(embeddings)
     anchors = _anchors(len(features), settings.anchors, seed)
     alignment = choose_alignment(embeddings[anchors], (embeddings if shared is None else shared)[anchors])
-    encoder_id = _encoder_id(network, name or backend.name)
+    encoder_id = _encoder_id(network, target)
     sent_windows = np.flatnonzero(gate.sent)
     messages = _write(embeddings, sent_windows, features, encoder_id, settings)
     mesh = MemoryMesh(EDGES, loss=settings.loss, rng=stream(seed, "line", "mesh") if settings.loss else None)
@@ -188,8 +192,8 @@ def run_line(  # noqa: PLR0913  (the line has that many ends)
     captions = _nearest(network.captions, heard)
 
     return Trace(
-        target=name or backend.name,
-        capabilities=backend.capabilities,
+        target=target,
+        capabilities=capabilities,
         outputs=inference.outputs,
         embeddings=embeddings,
         layers=inference.layers,
@@ -210,14 +214,15 @@ def _run(
     network: TernaryNetwork,
     features: FeatureBatch,
     seed: int,
+    name: str,
     listeners: tuple[OnProgress, OnProgress],
 ) -> tuple[Inference, float, float]:
     on_program, on_progress = listeners
     started = time.perf_counter()
-    with program(backend, network, seed=seed, on_progress=on_program) as session:
-        programmed = time.perf_counter()
+    with programmed(backend, network, seed=seed, name=name, on_progress=on_program) as session:
+        ready = time.perf_counter()
         inference = infer(session, network, features, trace=True, on_progress=on_progress)
-        return inference, programmed - started, time.perf_counter() - programmed
+        return inference, ready - started, time.perf_counter() - ready
 
 
 def _anchors(n: int, wanted: int, seed: int) -> Int64Array:

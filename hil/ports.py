@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from hil.progress import OnProgress, ignore_progress
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -160,8 +162,15 @@ class Backend(Protocol):
         """What this backend promises."""
         ...
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> Session:
-        """Put a network on the substrate; where that takes long, with ``on_progress`` as a further keyword.
+    def program(self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress) -> Session:
+        """Put a network on the substrate, ready to answer.
+
+        What compiles or loads when it is first used is used here, so that the time of ``infer`` is the substrate's.
+
+        Args:
+            network: What to program.
+            seed: Of everything random in the substrate.
+            on_progress: Called with (done, total) by whoever takes long; others may leave it alone.
 
         Raises:
             InvalidValueError: The network does not fit.

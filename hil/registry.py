@@ -25,7 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
-from hil.errors import FormatError, InputError, InvalidValueError, MissingDependencyError, UnknownNameError
+from hil.blame import blamed_on
+from hil.errors import (
+    FormatError,
+    InputError,
+    InvalidValueError,
+    MissingDependencyError,
+    TargetFailedError,
+    UnknownNameError,
+)
 
 if TYPE_CHECKING:
     from hil.network import TernaryNetwork
@@ -62,7 +70,9 @@ GROUPS: Mapping[str, str] = {
 }
 
 HEAD_BYTES = 4096
-BROKEN = (ImportError, AttributeError, SyntaxError, OSError)  # what loading a plugin raises when it cannot work here
+BROKEN = Exception  # loading a plugin runs a stranger's module, which may raise anything
+PARTS = frozenset({"name", "capabilities", "program"})
+"""What a backend must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ def load(kind: str, name: str) -> Any:
     try:
         return _loaded(group[name])
     except BROKEN as error:
-        message = f"{kind.removesuffix('s')} {name!r} cannot be loaded: {error}"
+        message = f"{kind.removesuffix('s')} {name!r} cannot be loaded: {type(error).__name__}: {error}"
         raise MissingDependencyError(message) from error
 
 
@@ -130,8 +140,18 @@ def _entry(kind: str, name: str) -> Entry:
         thing = load(kind, name)
     except MissingDependencyError as error:
         return Entry(name, "", str(error))
-    missing = getattr(thing, "missing", None)
-    return Entry(name, _about(thing), missing() if callable(missing) else None)
+    return Entry(name, _about(thing), _missing(thing))
+
+
+def _missing(thing: Any) -> str | None:
+    ask = getattr(thing, "missing", None)
+    if not callable(ask):
+        return None
+    try:
+        missing: str | None = ask()
+    except BROKEN as error:
+        return f"it cannot say: {type(error).__name__}: {error}"
+    return missing
 
 
 def _about(thing: Any) -> str:
@@ -189,10 +209,18 @@ def open_target(target: str) -> Backend:
     Raises:
         UnknownNameError: The scheme or an option is unknown.
         MissingError: What the backend needs is not installed.
+        TargetFailedError: What makes the backend failed, or made something else.
     """
     scheme, argument, options = parse_target(target)
     factory = cast("BackendFactory", load("backends", scheme))
-    return factory(argument, options)
+    with blamed_on(target, "opening"):
+        backend = factory(argument, options)
+    if lacking := sorted(PARTS.difference(dir(backend))):
+        raise TargetFailedError(
+            f"target {target!r} must be a backend with {', '.join(sorted(PARTS))}, "
+            f"but {type(backend).__name__} lacks {', '.join(lacking)}; see hil.ports.Backend"
+        )
+    return backend
 
 
 def open_recording(

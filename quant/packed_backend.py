@@ -11,6 +11,7 @@ from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import refuse_unknown_options
 from hil.types import Inference, Int8Array, Int64Array, LayerTrace, Telemetry
 from quant.packed_matrix import PackedMatrix
@@ -73,7 +74,9 @@ class PackedBackend:
         """Exact; time is wall time."""
         return Capabilities(exact=True)
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> PackedSession:
+    def program(
+        self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
+    ) -> PackedSession:
         """Pack a network's weights."""
         return PackedSession(network)
 

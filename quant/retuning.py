@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hil.errors import InvalidValueError
+from hil.inference import programmed
 from hil.network import TernaryLayer, TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
@@ -60,7 +61,7 @@ def measured(network: TernaryNetwork, backend: Backend, features: Int8Array, lay
     """
     length_us = network.features.window_us if network.features else 1
     t_us = np.arange(1, len(features) + 1, dtype=np.int64) * length_us
-    with backend.program(network, seed=seed) as session:
+    with programmed(backend, network, seed=seed) as session:
         layers = session.infer(features, t_us=t_us, trace=True).layers
     if len(layers) != len(network.layers):
         raise InvalidValueError(f"target {backend.name!r} must trace its layers to be tuned to, but does not")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.errors import InvalidValueError
-from hil.inference import infer
+from hil.inference import infer, programmed
 from hil.latency import Answers, LatencyScore, follow, score
 from hil.network import TernaryNetwork
 from hil.ports import Backend, EventSource
@@ -78,7 +78,7 @@ def run_in_time(
     clock = WallClock() if service_us is None else VirtualClock()
     replay = Replay(windows, pace, clock=clock)
     encoder = FeatureEncoder(spec, source.geometry)
-    with backend.program(network, seed=seed) as session:
+    with programmed(backend, network, seed=seed) as session:
         first_us = expected.about_us[:1]
         session.infer(np.zeros((1, network.d_in), np.int8), t_us=first_us)  # so that what loads once makes nothing late
 
@@ -99,6 +99,6 @@ def run_in_time(
 def _reference(features: FeatureBatch, network: TernaryNetwork, backend: Backend) -> Answers:
     if not len(features):
         return Answers.at_once(features.t_end_us, np.empty((0, network.d_out), np.float32), threshold=0.0)
-    with backend.program(network, seed=0) as session:
+    with programmed(backend, network, seed=0) as session:
         outputs = infer(session, network, features).outputs
     return Answers.at_once(features.t_end_us, outputs, threshold=network.gate_threshold)

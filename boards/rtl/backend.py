@@ -25,6 +25,7 @@ from hil.closing import Closing
 from hil.errors import DeadlineError, InvalidValueError, LinkError, UnknownNameError
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.registry import refuse_unknown_options
 from hil.types import Inference, Int8Array, Int32Array, Int64Array, Telemetry
 
@@ -157,7 +158,9 @@ class VerilatorBackend:
         """Exact; time is counted in clock cycles."""
         return Capabilities(exact=True, time_source="cycles", max_channels=65535)
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> VerilatorSession:
+    def program(
+        self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
+    ) -> VerilatorSession:
         """Compile a core large enough (once; builds are cached), load the network's memory images and start it.
 
         Raises:

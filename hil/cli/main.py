@@ -41,7 +41,7 @@ class _Commands(click.Group):
 
 def _unusable(name: str, error: Exception) -> click.Command:
     """Return a command that says why it cannot be loaded, so that a broken plugin breaks nothing but itself."""
-    message = f"command {name!r} cannot be loaded: {error}"
+    message = f"command {name!r} cannot be loaded: {type(error).__name__}: {error}"
 
     def fail(**_: object) -> NoReturn:
         raise MissingDependencyError(message) from error

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hil.compare.agreement import Agreement, accuracy, agree
@@ -114,17 +115,21 @@ class Comparison:
 
     @property
     def headline(self) -> str:
-        """The verdict on all targets in one line."""
-        if not self.passed:
-            failed = [target.trace.target for target in self.targets if not target.passed]
-            return f"Failed: {', '.join(failed)}"
+        """The verdict on all targets in one line: who failed, how many passed and why, how many nobody judged."""
+        failed = [target.trace.target for target in self.targets if not target.passed]
         judged = [target for target in self.targets if target.verdict != "not judged"]
         if not judged:
             return f"{count(len(self.targets), 'target')} shown, none judged"
-        identical = sum(target.divergence is None for target in judged)
-        counts = {"identical": identical, "as required": len(judged) - identical}
-        counts["not judged"] = len(self.targets) - len(judged)
-        return "Passed: " + ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+        passed = [target for target in judged if target.passed]
+        identical = sum(target.divergence is None for target in passed)
+        counts = {"identical": identical, "as required": len(passed) - identical}
+        parts = {
+            "failed": ", ".join(failed),
+            "passed": ", ".join(f"{number} {what}" for what, number in counts.items() if number),
+            "not judged": str(len(self.targets) - len(judged)) if len(judged) < len(self.targets) else "",
+        }
+        said = "; ".join(f"{verdict}: {who}" for verdict, who in parts.items() if who)
+        return said[0].upper() + said[1:]
 
     @property
     def exit_code(self) -> int:
@@ -171,7 +176,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         truth: (n,) index of each window's true caption, -1 where nobody knows.
         recording: Which recording the windows come from, for the manifest.
         command: The command that repeats the run, for the manifest.
-        on_program: Called while a substrate is programmed, where it can say how far it is.
+        on_program: Called while a substrate is programmed, if that takes long.
         on_progress: Called with the windows inferred on all substrates and their total.
 
     Raises:
@@ -183,33 +188,17 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
     _require_something(features, targets)
     settings = settings or LineSettings()
     asked = tuple(Requirement.parse(x) if isinstance(x, str) else x for x in requirements)
-    backends = [(_name(x), open_target(x) if isinstance(x, str) else x) for x in (reference, *targets)]
-    steps = _Steps(len(features), len(backends), on_progress)
-    files = {name: found for x in (reference, *targets) if isinstance(x, str) for name, found in files_of(x).items()}
-    base = run_line(
-        features,
-        network,
-        backends[0][1],
-        seed=seed,
-        settings=settings,
-        name=backends[0][0],
-        on_program=on_program,
-        on_progress=steps.next(),
-    )
+    named = [(_name(x), open_target(x) if isinstance(x, str) else x) for x in (reference, *targets)]
+    steps = _Steps(len(features), len(named), on_progress)
+    run = partial(run_line, features, network, seed=seed, settings=settings, on_program=on_program)
+    (name, backend), *others = named
+    base = run(backend, name=name, on_progress=steps.next())
     compared = []
-    for name, backend in backends[1:]:
-        trace = run_line(
-            features,
-            network,
-            backend,
-            seed=seed,
-            settings=settings,
-            shared=base.embeddings,
-            name=name,
-            on_program=on_program,
-            on_progress=steps.next(),
-        )
+    for name, backend in others:
+        trace = run(backend, name=name, shared=base.embeddings, on_progress=steps.next())
         compared.append(_lay_beside(base, trace, network, asked, truth))
+    names = [name for name, _ in named]
+    files = _files((reference, *targets))
     return Comparison(
         network=network,
         features=features,
@@ -218,15 +207,7 @@ def compare(  # noqa: PLR0913  (each answers another question, most have an answ
         targets=tuple(compared),
         requirements=asked,
         truth=truth,
-        manifest=make_manifest(
-            features,
-            network,
-            [name for name, _ in backends],
-            seed=seed,
-            recording=recording,
-            command=command,
-            files=files,
-        ),
+        manifest=make_manifest(features, network, names, seed=seed, recording=recording, command=command, files=files),
         started=started,
         total_s=time.perf_counter() - clock,
     )
@@ -241,6 +222,10 @@ def _require_something(features: FeatureBatch, targets: Sequence[str | Backend])
 
 def _name(target: str | Backend) -> str:
     return shown(target) if isinstance(target, str) else target.name
+
+
+def _files(targets: Sequence[str | Backend]) -> dict[str, str]:
+    return {name: found for x in targets if isinstance(x, str) for name, found in files_of(x).items()}
 
 
 def _lay_beside(

@@ -105,6 +105,14 @@ class BackendTests(ABC):
         assert telemetry.energy_source == capabilities.energy_source
         assert telemetry.time >= 0
 
+    def test_programming_takes_a_listener_and_counts_up_to_a_total(self) -> None:
+        """Whoever waits is told (done, total), never backwards and never beyond; saying nothing is fine."""
+        heard: list[tuple[int, int]] = []
+        network = self.networks()["dense"]
+        with self.backend().program(network, seed=7, on_progress=lambda *where: heard.append(where)):
+            assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+            assert all(0 <= done <= total for done, total in heard)
+
     def test_session_closes_twice(self) -> None:
         """Closing is idempotent."""
         session = self.backend().program(self.networks()["dense"], seed=7)

@@ -8,6 +8,7 @@ import numpy as np
 
 from hil import CaptionSet, FeatureBatch, FeatureSpec, Inference, LayerTrace, Telemetry, TernaryNetwork, stream
 from hil.ports import Capabilities
+from hil.progress import ignore_progress
 from hil.sep.vectors import unit
 from hil.testing import random_features, random_network, reference_layers
 
@@ -54,7 +55,7 @@ class FakeBackend:
     capabilities: Capabilities = Capabilities(exact=True, time_source="cycles")  # noqa: RUF009
     counters: dict = field(default_factory=dict)
 
-    def program(self, network, *, seed):
+    def program(self, network, *, seed, on_progress=ignore_progress):
         return nullcontext(_FakeSession(self, network))
 
 

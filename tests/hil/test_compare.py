@@ -243,8 +243,8 @@ def test_manifest_changes_with_the_windows():
 
 def test_table_has_a_line_for_every_substrate_and_the_verdict():
     text = str(compared("float", flipped(0, 1, 2)))
-    assert text.splitlines()[-1] == "Failed: flipped"
-    assert str(compared("ternary", "float")).splitlines()[-1] == "Passed: 1 identical, 1 not judged"
+    assert text.splitlines()[-1] == "Failed: flipped; not judged: 1"
+    assert str(compared("ternary", "float")).splitlines()[-1] == "Passed: 1 identical; not judged: 1"
     assert compared("float").headline == "1 target shown, none judged"
     asked = compared("ternary", "float", requirements=["gate_agreement=0"])
     assert asked.headline == "Passed: 1 identical, 1 as required"

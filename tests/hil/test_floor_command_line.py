@@ -104,3 +104,49 @@ def test_target_options_that_are_not_pairs_are_refused():
 )
 def test_target_splits_into_scheme_argument_and_options(target, parts):
     assert registry.parse_target(target) == parts
+
+
+@pytest.fixture
+def broken_target(monkeypatch):
+    def broken(self, network, *, seed, on_progress):
+        raise ZeroDivisionError("no volts")
+
+    monkeypatch.setattr("quant.packed_backend.PackedBackend.program", broken)
+    return ("compare", "digits", "--target", "packed")
+
+
+def test_exception_in_a_target_is_one_line_and_exit_code_3(capsys, broken_target):
+    code, out, err = run(capsys, *broken_target)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "target 'packed' failed while programming: ZeroDivisionError: no volts (test_floor_command_line.py:" in err
+
+
+def test_debug_shows_the_traceback_of_a_target(capsys, broken_target, caplog):
+    with caplog.at_level("DEBUG"):
+        code, _, _ = run(capsys, "--debug", *broken_target)
+    assert code == 3
+    assert "ZeroDivisionError: no volts\n\nThe above exception was the direct cause" in caplog.text
+
+
+def test_plugin_that_raises_anything_is_listed_with_what_it_raised(capsys, monkeypatch):
+    class Entry:
+        def load(self):
+            raise RuntimeError("no licence")
+
+    class Mute:
+        about = "a backend that cannot say what it lacks"
+
+        def missing(self):
+            raise OSError("no bus")
+
+    class Other(Entry):
+        def load(self):
+            return Mute()
+
+    monkeypatch.setattr(registry, "_group", lambda _: {"licensed": Entry(), "mute": Other()})
+    code, out, _ = run(capsys, "list", "backends", "--json")
+    assert code == 0
+    assert [entry["missing"] for entry in json.loads(out)] == [
+        "backend 'licensed' cannot be loaded: RuntimeError: no licence",
+        "it cannot say: OSError: no bus",
+    ]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hil.ports import Capabilities
+from hil.progress import ignore_progress
 from hil.testing import BackendTests, reference_layers
 from hil.types import Inference, LayerTrace, Telemetry
 
@@ -31,7 +32,7 @@ class PlainBackend:
     name = "plain"
     capabilities = Capabilities(exact=True)
 
-    def program(self, network, *, seed):
+    def program(self, network, *, seed, on_progress=ignore_progress):
         return PlainSession(network)
 
 
@@ -42,7 +43,7 @@ class OffByOneSession(PlainSession):
 
 
 class OffByOneBackend(PlainBackend):
-    def program(self, network, *, seed):
+    def program(self, network, *, seed, on_progress=ignore_progress):
         return OffByOneSession(network)
 
 
@@ -97,7 +98,7 @@ class WrongBackend(PlainBackend):
     def __init__(self, rounding):
         self.rounding = rounding
 
-    def program(self, network, *, seed):
+    def program(self, network, *, seed, on_progress=ignore_progress):
         return WrongSession(network, self.rounding)
 
 
@@ -125,7 +126,7 @@ class CallCountingSession(PlainSession):
 
 def test_suite_catches_an_answer_that_depends_on_the_cut():
     class CallCountingBackend(PlainBackend):
-        def program(self, network, *, seed):
+        def program(self, network, *, seed, on_progress=ignore_progress):
             return CallCountingSession(network)
 
     class Suite(BackendTests):

@@ -10,6 +10,7 @@ import numpy as np
 from hil.closing import Closing
 from hil.network import TernaryNetwork
 from hil.ports import Capabilities
+from hil.progress import OnProgress, ignore_progress
 from hil.types import Inference, Int8Array, Int64Array, LayerTrace, Telemetry
 
 Distortion = Callable[[np.ndarray, int], np.ndarray]
@@ -25,7 +26,7 @@ class Distorted(Closing):
         self.distort, self.traces = distort, traces
         self.network: TernaryNetwork | None = None
 
-    def program(self, network: TernaryNetwork, *, seed: int) -> Self:
+    def program(self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress) -> Self:
         self.network = network
         return self
 
