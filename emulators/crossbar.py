@@ -256,7 +256,7 @@ class CrossbarFactory:
             known = ", ".join(names("presets"))
             raise InvalidValueError(f"crossbar needs a preset, as in crossbar:rram_wan2022; known: {known}")
         config = CrossbarConfig.parse(options)
-        device = Device.from_csv(argument) if argument.endswith(".csv") else _device(load("presets", argument), config)
+        device = Device.from_csv(argument) if _is_table(argument) else _device(load("presets", argument), config)
         changed = config.device.applied_to(device)  # what is impossible is refused here, not when a network arrives
         if changed.ages and config.age_s > max(device.characterised_s, FRESH_S):
             raise InvalidValueError(
@@ -268,6 +268,15 @@ class CrossbarFactory:
     def missing(self) -> str | None:
         """Need nothing."""
         return None
+
+
+def _is_table(argument: str) -> bool:
+    """Return whether a table of measurements is meant, and refuse a file that is not called like one."""
+    if argument.lower().endswith(".csv"):
+        return True
+    if Path(argument).is_file():
+        raise InvalidValueError(f"crossbar takes a preset or a table of measured cells in a .csv, but got {argument}")
+    return False
 
 
 def _device(preset: Any, config: CrossbarConfig) -> Device:

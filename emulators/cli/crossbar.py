@@ -12,7 +12,7 @@ from hil.cli import Answer, command, progress_bar
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from emulators.devices.measured import Unit
+    from emulators.devices.table import Unit
     from emulators.wires.inspection import Inspection
 
 __all__ = ["crossbar_command"]
@@ -104,9 +104,10 @@ def spice_command(case: Path, out: Path | None, run_it: bool, timeout_s: float) 
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for a picture of table and fits.")
 def device_command(table: Path, unit: Unit, out: Path | None) -> Answer:
-    """Fit TABLE, a CSV file with the columns g, t, mean and std; the target crossbar:TABLE then runs on such cells.
+    """Fit TABLE, a CSV file of measured cells; the target crossbar:TABLE then runs on such cells.
 
-    Columns may be called g_microsiemens, t_s, mean_microsiemens and std_microsiemens.
+    Its columns are g (the target), t, mean and std, or g, t and read with one row a reading; a unit may follow, as in
+    g_microsiemens or t_h. Commas, semicolons or tabs separate them.
     """
     from emulators.devices.measured import Measurements
 
@@ -159,20 +160,39 @@ def _inspection(found: Inspection, pictures: list[str]) -> str:
 
 def _fits(table: Path, document: dict[str, Any]) -> str:
     low, high = (1e6 * g for g in document["g_range_siemens"])
-    lines = [f"{table}: {low:.3g} to {high:.3g} uS, measured at {len(document['times_s'])} times"]
-    for fit in document["spread"]:
-        terms = " ".join(f"{c:+.3g} g^{k}" for k, c in enumerate(fit["coefficients_microsiemens"]))
-        lines.append(
-            f"  {fit['t_s']:g} s: std {terms} uS (g in uS), off by {fit['rms_residual_microsiemens']:.2g} uS rms, "
-            f"{fit['worst_residual_microsiemens']:.2g} uS at worst, R2 {fit['r_squared']:.3f}"
-        )
-    lines += [
-        f"  {1e6 * fit['g_siemens']:.3g} uS: mean ~ t^{-fit['nu']:.4f}, off by "
-        f"{100 * fit['worst_relative_residual']:.2f} % at worst"
-        for fit in document["drift"]
-    ]
+    times = [f"{t:g}" for t in document["times_s"]]
+    when = ", ".join(times) if len(times) < 5 else f"{len(times)} times from {times[0]} to {times[-1]}"
+    lines = [f"{table}: {low:.3g} to {high:.3g} uS, measured {when} s after programming"]
+    for levels, fit in zip(document["levels"], document["spread"], strict=True):
+        law = _polynomial(fit["coefficients_microsiemens"])
+        lines.append(f"  {fit['t_s']:g} s: std {law} uS (g in uS), {_misses(levels, fit)}")
+    for fit in document["drift"]:
+        rest = "through both times" if len(document["times_s"]) == 2 else f"off by {_percent(fit)} % at worst"
+        lines.append(f"  {1e6 * fit['g_siemens']:.3g} uS: mean ~ t^{-fit['nu']:.4f}, {rest}")
     lines.append("the device itself interpolates the table; these fits say how regular it is")
     return "\n".join(lines + ([f"wrote {document['picture']}"] if document["picture"] else []))
+
+
+def _polynomial(coefficients: list[float]) -> str:
+    """Return ``0.174 + 0.0269 g - 0.00042 g^2``."""
+    powers = ["", " g", *(f" g^{k}" for k in range(2, len(coefficients)))]
+    terms = [(c, f"{abs(c):.3g}{power}") for c, power in zip(coefficients, powers, strict=True) if c]
+    if not terms:
+        return "0"
+    first = f"{'-' if terms[0][0] < 0 else ''}{terms[0][1]}"
+    return " ".join([first, *(f"{'-' if c < 0 else '+'} {term}" for c, term in terms[1:])])
+
+
+def _misses(levels: int, fit: dict[str, Any]) -> str:
+    """Say how far a fit is off; one with as many terms as levels cannot be."""
+    if levels <= len(fit["coefficients_microsiemens"]):
+        return f"through all {levels} levels"
+    rms, worst = fit["rms_residual_microsiemens"], fit["worst_residual_microsiemens"]
+    return f"off by {rms:.2g} uS rms, {worst:.2g} uS at worst, R2 {fit['r_squared']:.3f}"
+
+
+def _percent(fit: dict[str, Any]) -> str:
+    return f"{100 * fit['worst_relative_residual']:.2g}"
 
 
 def _share(part: float, whole: float) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.devices.conduction import Conduction
-from emulators.devices.laws import VOLT, Drift, Shift, Spread, check_limits
-from emulators.devices.measured import MeasuredShift, MeasuredSpread, Measurements, Unit
+from emulators.devices.laws import MICRO, VOLT, Drift, Shift, Spread, check_limits
+from emulators.devices.measured import MeasuredShift, MeasuredSpread, Measurements
 from emulators.devices.moments import rectified_parameters
 from emulators.devices.programming import WriteVerify
 from emulators.devices.read_noise import CellNoise
 from emulators.devices.stress import ReadDisturb, Temperature
+from emulators.devices.table import Unit
 from hil.errors import InvalidValueError
 from hil.types import BoolArray, Float64Array, Int64Array
 
@@ -156,8 +157,9 @@ class Device:
         low, off, on, high = self.g_min_siemens, self.off_siemens, self.on_siemens, self.g_max_siemens
         if not 0 <= low <= off < on <= high <= MOST_SIEMENS or on - off < LEAST_SPAN_SIEMENS:
             raise InvalidValueError(
-                f"device {self.name!r} needs 0 <= g_min <= off < on <= g_max <= {MOST_SIEMENS:g}, in siemens, and "
-                f"{LEAST_SPAN_SIEMENS:g} from off to on, but got {low:g}, {off:g}, {on:g}, {high:g}"
+                f"device {self.name!r} needs off and on in its range, apart by {LEAST_SPAN_SIEMENS:g} S or more, and "
+                f"that within 0 to {MOST_SIEMENS:g} S, but off is {off / MICRO:g} uS, on {on / MICRO:g} uS and the "
+                f"range {low / MICRO:g} to {high / MICRO:g} uS"
             )
         check_limits(self, read_volt=VOLT, characterised_s=(0.0, float("inf")))
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Self
 
 import numpy as np
 
 from emulators.devices.laws import MICRO, interpolate_in_log_time
-from hil.errors import FormatError, InvalidValueError
+from emulators.devices.table import Unit, read_table
+from hil.errors import InvalidValueError
 from hil.types import Float64Array
 
-__all__ = ["MeasuredShift", "MeasuredSpread", "Measurements", "Unit"]
+__all__ = ["MeasuredShift", "MeasuredSpread", "Measurements"]
 
-Unit: TypeAlias = Literal["siemens", "microsiemens"]
-SCALES: Final[dict[str, float]] = {"siemens": 1.0, "microsiemens": MICRO}
-COLUMNS: Final = ("g", "t", "mean", "std")
-LARGEST_SIEMENS: Final = 1e-2
 FIT_ORDER: Final = 2
+FIT_DIGITS: Final = 9
+"""Significant digits of a fit report, and how far below its table a figure is dust of the arithmetic."""
 PICTURES: Final = (".png", ".svg", ".pdf")
 
 
@@ -42,23 +39,17 @@ class Measurements:
 
     @classmethod
     def read(cls, path: str | Path, *, unit: Unit = "siemens") -> Self:
-        """Return the table of a CSV file with the columns g, t, mean and std.
+        """Return the table of a CSV file with the columns g, t, mean and std, or g, t and read.
 
         Args:
-            path: The file; its first line names the columns, in any order. A column may be called ``g_microsiemens``
-                (or ``_siemens``, and ``t_s``), which overrides ``unit``.
+            path: The file; ``emulators.devices.table.read_table`` says which separators and units it may have.
             unit: Of the conductance columns that do not say.
 
         Raises:
-            FormatError: A column is missing or a field is not a number.
+            FormatError: A column is missing or a field is not a number; the message has the line.
             InvalidValueError: The numbers cannot be conductances, or there are too few.
         """
-        rows = _rows(Path(path), unit)
-        if unit == "siemens" and rows[:, (0, 2)].max() > LARGEST_SIEMENS:
-            raise InvalidValueError(
-                f"conductances of {path} reach {rows[:, (0, 2)].max():g} siemens, which no cell has; if they are "
-                "microsiemens, say so with unit='microsiemens' or a column called g_microsiemens"
-            )
+        rows = read_table(Path(path), unit)
         try:
             return cls.of(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
         except InvalidValueError as error:
@@ -87,8 +78,10 @@ class Measurements:
         chosen = columns[:, columns[1] == at]
         chosen = chosen[:, np.argsort(chosen[0])]
         if len(np.unique(chosen[0])) != chosen.shape[1] or chosen.shape[1] < 2:
+            levels = ", ".join(f"{level / MICRO:g}" for level in chosen[0])
             raise InvalidValueError(
-                f"every time needs at least two different levels, each once, but {at:g} s has {chosen[0].tolist()}"
+                f"every time needs at least two different levels, each once, but {at:g} s has {levels} uS; single "
+                "readings of a level belong in a column called read"
             )
         return chosen[0], chosen[2], chosen[3]
 
@@ -110,7 +103,7 @@ class Measurements:
         """
         return {
             "levels": [len(targets) for targets in self.target_siemens],
-            "g_range_siemens": [self.g_min_siemens, self.g_max_siemens],
+            "g_range_siemens": [_told(g, g) for g in (self.g_min_siemens, self.g_max_siemens)],
             "spread": [self._spread_fit(k) for k in range(len(self.times_s))],
             "drift": self._drift_fit(),
         }
@@ -121,12 +114,15 @@ class Measurements:
         fit = np.polynomial.polynomial.polyfit(target, std, order)
         residual = std - np.polynomial.polynomial.polyval(target, fit)
         total = float(((std - std.mean()) ** 2).sum())
+        largest = float(std.max())
+        varies = total > (largest * 10.0**-FIT_DIGITS) ** 2 * len(std)
+        weights = target.max() ** np.arange(order + 1)
         return {
             "t_s": self.times_s[k],
-            "coefficients_microsiemens": [float(c) for c in fit],
-            "rms_residual_microsiemens": float(np.sqrt(np.mean(residual**2))),
-            "worst_residual_microsiemens": float(np.abs(residual).max()),
-            "r_squared": 1.0 - float((residual**2).sum()) / total if total > 0 else 1.0,
+            "coefficients_microsiemens": [_told(c, largest / w) for c, w in zip(fit, weights, strict=True)],
+            "rms_residual_microsiemens": _told(np.sqrt(np.mean(residual**2)), largest),
+            "worst_residual_microsiemens": _told(np.abs(residual).max(), largest),
+            "r_squared": _told(1.0 - float((residual**2).sum()) / total if varies else 1.0, 1.0),
         }
 
     def _drift_fit(self) -> list[dict[str, float]]:
@@ -140,7 +136,13 @@ class Measurements:
             values = np.log(np.maximum(means, 1e-300))
             slope, offset = np.polynomial.polynomial.polyfit(logs, values, 1)[::-1]
             residual = float(np.abs(np.expm1(values - (offset + slope * logs))).max())
-            entries.append({"g_siemens": float(level), "nu": -float(slope), "worst_relative_residual": residual})
+            entries.append(
+                {
+                    "g_siemens": _told(level, level),
+                    "nu": _told(-slope, 1.0),
+                    "worst_relative_residual": _told(residual, 1.0),
+                }
+            )
         return entries
 
     def plot(self, path: str | Path) -> None:
@@ -164,49 +166,14 @@ class Measurements:
             curve = np.polynomial.polynomial.polyval(fine, fit["coefficients_microsiemens"])
             right.plot(fine, curve, color=points.get_color(), linewidth=1)
         left.set(xlabel="target (uS)", ylabel="mean (uS)")
-        right.set(xlabel="target (uS)", ylabel="standard deviation (uS), line: quadratic fit")
+        right.set(xlabel="target (uS)", ylabel="deviation (uS), line: quadratic fit")
         left.legend(frameon=False)
         figure.savefig(path)
 
 
-def _rows(path: Path, unit: Unit) -> Float64Array:
-    """Return (n, 4) g, t, mean, std of a file, in siemens and seconds."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            places = _places(path, reader.fieldnames or [], unit)
-            rows = [_numbers(path, reader.line_num, record, places) for record in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} must be a table in CSV, but is not text of that kind: {error}") from error
-    if not rows:
-        raise FormatError(f"{path} must hold measurements below its header, but is empty")
-    return np.array(rows)
-
-
-def _places(path: Path, names: Any, unit: Unit) -> list[tuple[str, float]]:
-    """Return the name of each column in the file and what its numbers are multiplied by."""
-    known: dict[str, tuple[str, float]] = {}
-    for name in names:
-        stem, _, suffix = name.strip().lower().partition("_")
-        if stem in COLUMNS:
-            scale = 1.0 if stem == "t" else SCALES.get(suffix or unit, 0.0)
-            known[stem] = (name, scale)
-    missing = [column for column in COLUMNS if known.get(column, ("", 0.0))[1] == 0.0]
-    if missing:
-        raise FormatError(
-            f"{path} must have columns g, t, mean and std (with _siemens or _microsiemens, and t_s), "
-            f"but {', '.join(missing)} is missing among {shorten(', '.join(names), 80) or 'none'}"
-        )
-    return [known[column] for column in COLUMNS]
-
-
-def _numbers(path: Path, line: int, record: dict[str, Any], places: list[tuple[str, float]]) -> list[float]:
-    try:
-        return [float(record[name]) * scale for name, scale in places]
-    except (TypeError, ValueError) as error:
-        raise FormatError(
-            f"{path}, line {line}: every field must be a number, but got {shorten(str(list(record.values())), 80)}"
-        ) from error
+def _told(value: Any, scale: float) -> float:
+    """Return a figure with nine significant digits, and 0 where it is nothing beside ``scale``."""
+    return 0.0 if abs(value) < abs(scale) * 10.0**-FIT_DIGITS else float(f"{value:.{FIT_DIGITS}g}")
 
 
 @dataclass(frozen=True, slots=True)

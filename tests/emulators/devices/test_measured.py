@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,18 +84,28 @@ def test_the_plot_is_a_picture(table, tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("", FormatError, "columns g, t, mean and std"),
+        ("", FormatError, "is empty; its first line must name the columns"),
+        ("# only words\n\n", FormatError, "is empty"),
         ("g,t,mean\n1,1,1\n", FormatError, "std is missing"),
         ("g,t,mean,std\n", FormatError, "below its header"),
         ("g,t,mean,std\n1e-6,1,x,0\n", FormatError, "line 2"),
-        ("g;t;mean;std\n1e-6;1;1e-6;0\n", FormatError, "is missing"),
-        ("g,t,mean,std\n1e-6,1\n", FormatError, "line 2"),
+        ("# mine\n\ng,t,mean,std\n1e-6,1,,0\n", FormatError, "line 4: mean must be a number, but is empty"),
+        ("g|t|mean|std\n1e-6|1|1e-6|0\n", FormatError, "is missing"),
+        ("g,t,mean,std\n1e-6,1\n", FormatError, "line 2 has 2 fields where the header has 4"),
+        ("g,t,mean,std\n1,0e-6,1,1e-6,0\n", FormatError, "line 2 has 5 fields"),
+        ("g,t,mean,std\n,,,\n", FormatError, "below its header"),
+        ("g,t,mean,mean,std\n1e-6,1,1e-6,1e-6,0\n", FormatError, "two columns for mean"),
+        ("g,t_fortnights,mean,std\n1e-6,1,1e-6,0\n", FormatError, "'t_fortnights' must be in one of d, days"),
+        ("g_ohm,t,mean,std\n1e6,1,1e6,0\n", FormatError, "'g_ohm' must be in one of siemens"),
+        ("g,t,read,std\n1e-6,1,1e-6,0\n", FormatError, "keep either read, or mean and std"),
+        ("g,t,read\n1e-6,1,1e-6\n1e-6,1,1e-6\n2e-6,1,2e-6\n", InvalidValueError, "2 uS was read once at 1 s"),
+        ("g_us,t,mean_us,std_us\n1e-6,1,1e-6,0\n2e-6,1,2e-6,0\n", InvalidValueError, "reach only 2e-12 siemens"),
         ("g,t,mean,std\n5,1,5,0.1\n10,1,10,0.1\n", InvalidValueError, "microsiemens"),
         ("g,t,mean,std\n1e-6,0,1e-6,0\n2e-6,0,2e-6,0\n", InvalidValueError, "above zero"),
         ("g,t,mean,std\n1e-6,1,1e-6,-1\n2e-6,1,2e-6,0\n", InvalidValueError, "zero or positive"),
         ("g,t,mean,std\n1e-6,1,nan,0\n2e-6,1,2e-6,0\n", InvalidValueError, "finite"),
         ("g,t,mean,std\n1e-6,1,1e-6,0\n", InvalidValueError, "at least two"),
-        ("g,t,mean,std\n1e-6,1,1e-6,0\n1e-6,1,1e-6,0\n", InvalidValueError, "each once"),
+        ("g,t,mean,std\n1e-6,1,1e-6,0\n1e-6,1,1e-6,0\n", InvalidValueError, "each once.* a column called read"),
     ],
 )
 def test_tables_that_are_none_are_refused(tmp_path, text, error, says):
@@ -109,6 +121,75 @@ def test_a_table_that_is_no_text_is_refused(tmp_path, blob):
     path.write_bytes(blob)
     with pytest.raises(FormatError, match=r"must be a table in CSV|must be a number"):
         Device.from_csv(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g;t;mean;std\n2e-6;1;2,1e-6;6e-7\n2e-5;1;2,02e-5;8e-7\n",
+        "g\tt\tmean\tstd\n2e-6\t1\t2.1e-6\t6e-7\n2e-5\t1\t2.02e-5\t8e-7\n",
+        "std_nS, g_uS, t_ms, mean_mS\n600, 2, 1000, 0.0021\n800, 20, 1000, 0.0202\n",
+        "g (\u00b5S),t (min),mean (\u00b5S),std [\u03bcS]\n2,0.0166666667,2.1,0.6\n20,0.0166666667,20.2,0.8\n",
+        '"g","t","note","mean","std"\n2e-6,1,"a, b",2.1e-6,6e-7\n2e-5,1,,2.02e-5,8e-7\n',
+        "# wafer 7\ng,t,mean,std\n\n2e-6,1,2.1e-6,6e-7\n# later\n2e-5,1,2.02e-5,8e-7\n,,,\n",
+    ],
+)
+def test_tables_are_read_as_people_write_them(tmp_path, text):
+    path = tmp_path / "mine.csv"
+    path.write_text(text, encoding="utf-8")
+    table = Measurements.read(path)
+    assert table.times_s == pytest.approx([1.0])
+    assert table.target_siemens[0] == pytest.approx([2e-6, 2e-5])
+    assert table.mean_siemens[0] == pytest.approx([2.1e-6, 2.02e-5])
+    assert table.std_siemens[0] == pytest.approx([6e-7, 8e-7])
+
+
+def test_table_of_the_page_is_read(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "crossbar.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "page.csv"
+    path.write_text(text, encoding="utf-8")
+    table = Measurements.read(path)
+    assert table.times_s == pytest.approx([36.0, 86_400.0])
+    assert table.std_siemens[1] == pytest.approx([7e-7, 1.2e-6, 1.1e-6])
+
+
+def test_single_readings_give_means_and_sample_deviations(tmp_path):
+    rng = np.random.default_rng(5)
+    readings = {(g, t): rng.normal(g + 0.1, 0.1, 7) for g in (0.0, 3.0, 20.0) for t in (1.0, 60.0)}
+    rows = [f"{g},{t},{value}" for (g, t), values in readings.items() for value in values]
+    rng.shuffle(rows)
+    path = tmp_path / "cells.csv"
+    path.write_text("g_uS,t_s,read_uS\n" + "\n".join(rows), encoding="utf-8")
+    assert any((values < 0).any() for values in readings.values())
+    table = Measurements.read(path)
+    for k, t in enumerate((1.0, 60.0)):
+        assert table.mean_siemens[k] == pytest.approx([readings[g, t].mean() * 1e-6 for g in (0.0, 3.0, 20.0)])
+        assert table.std_siemens[k] == pytest.approx([readings[g, t].std(ddof=1) * 1e-6 for g in (0.0, 3.0, 20.0)])
+
+
+def test_a_report_has_no_dust_of_arithmetic(tmp_path):
+    path = tmp_path / "three.csv"
+    path.write_text("g,t,mean,std\n1e-6,1,1.1e-6,1e-7\n1e-5,1,1e-5,1e-7\n3e-5,1,3e-5,1e-7\n", encoding="utf-8")
+    report = Measurements.read(path, unit="siemens").fit_report()
+    assert report["g_range_siemens"] == [1e-6, 3e-5]
+    assert report["spread"][0] == {
+        "t_s": 1.0,
+        "coefficients_microsiemens": [0.1, 0.0, 0.0],
+        "rms_residual_microsiemens": 0.0,
+        "worst_residual_microsiemens": 0.0,
+        "r_squared": 1.0,
+    }
+
+
+def test_the_command_says_when_a_fit_had_no_choice(tmp_path, capsys):
+    path = tmp_path / "three.csv"
+    path.write_text("g,t,mean,std\n1e-6,1,1.1e-6,1e-7\n1e-5,1,1e-5,2e-7\n3e-5,1,3e-5,1e-7\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["crossbar", "device", str(path)])
+    said = capsys.readouterr().out
+    assert "through all 3 levels" in said
+    assert "R2" not in said
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(table):
@@ -141,6 +222,17 @@ class Leaky:
 
     def read(self, state, *, t_s, rng):
         return state * np.exp(-t_s / 1e4) * (1 + 0.01 * rng.standard_normal(state.shape))
+
+
+def test_a_table_called_otherwise_is_refused_by_its_name(table):
+    other = table.rename(table.with_suffix(".tsv"))
+    with pytest.raises(InvalidValueError, match=r"in a \.csv, but got .*mine\.tsv"):
+        open_target(f"crossbar:{other}")
+
+
+def test_levels_beyond_the_table_are_refused_in_microsiemens(table):
+    with pytest.raises(InvalidValueError, match="on 50 uS and the range 2 to 20 uS"):
+        open_target(f"crossbar:{table}?on=50")
 
 
 def test_a_strangers_model_runs_between_the_levels_it_is_given(monkeypatch):
