@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from emulators.camera.frames import Frame, Luminance, resampled
 from hil.errors import FormatError, InvalidValueError, MissingDependencyError
-from hil.types import Float32Array, Geometry
+from hil.types import Float32Array, Geometry, Int64Array
 
 __all__ = ["Footage", "still"]
 
@@ -22,6 +22,10 @@ UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
 ARRAYS = (".npy", ".npz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".apng")
+ARRAY_FRAMES_PER_S = 1000.0
+"""Of an array that has no times: fast enough that little moves from picture to picture."""
+ANIMATION_FRAMES_PER_S = 25.0
+"""Of an animation that does not say how long a picture lasts."""
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, as television weighs them (ITU-R BT.601)
 
 
@@ -40,7 +44,7 @@ class Footage:
     Attributes:
         path: The file.
         size: Size of the sensor; None for that of the pictures.
-        frames_per_s: Instead of the file's own; None for the file's, or 1000 where it has none.
+        frames_per_s: Instead of the file's own; None for the file's, or what is assumed where it has none.
         duration_s: Stop after this long; None for all of it.
     """
 
@@ -68,6 +72,20 @@ class Footage:
             return self.size
         height, width = next(iter(self._pictures())).luminance.shape
         return Geometry(width, height)
+
+    @property
+    def assumed_frames_per_s(self) -> float | None:
+        """The rate that is taken because neither the caller nor the file says one; None where one of them does.
+
+        Raises:
+            FormatError: The file holds no pictures.
+        """
+        suffix = self.path.suffix.lower()
+        if self.frames_per_s is not None or suffix not in (*ARRAYS, *PICTURES):
+            return None
+        if suffix in PICTURES:
+            return None if _has_durations(self.path) else ANIMATION_FRAMES_PER_S
+        return ARRAY_FRAMES_PER_S if _load(self.path)[1] is None else None
 
     def frames(self) -> Iterator[Frame]:
         """Yield the pictures, in grey and in the sensor's size."""
@@ -103,7 +121,8 @@ def still(path: Path) -> Luminance | None:
     return frames[0].luminance if len(frames) == 1 else None
 
 
-def _from_array(path: Path) -> Iterator[Frame]:
+def _load(path: Path) -> tuple[np.ndarray[Any, np.dtype[Any]], Int64Array | None]:
+    """Return the pictures of an array file and their times, None where it has none."""
     try:
         stored = np.load(path, allow_pickle=False)
         frames = stored["frames"] if path.suffix.lower() == ".npz" else stored
@@ -114,7 +133,12 @@ def _from_array(path: Path) -> Iterator[Frame]:
         raise FormatError(f"{path} must hold pictures (n, height, width) or (n, height, width, 3), not {frames.shape}")
     if t_us is not None and np.shape(t_us) != (len(frames),):
         raise FormatError(f"{path} must hold a time per picture, but has {np.shape(t_us)} for {len(frames)}")
-    times_us = np.arange(len(frames)) * 1000 if t_us is None else t_us
+    return frames, t_us
+
+
+def _from_array(path: Path) -> Iterator[Frame]:
+    frames, t_us = _load(path)
+    times_us = np.round(np.arange(len(frames)) * (1e6 / ARRAY_FRAMES_PER_S)) if t_us is None else t_us
     return (Frame(int(t), _grey(frame)) for t, frame in zip(times_us, frames, strict=True))
 
 
@@ -126,9 +150,20 @@ def _from_animation(path: Path) -> Iterator[Frame]:
             t_us = 0
             for picture in ImageSequence.Iterator(image):
                 yield Frame(t_us, np.asarray(picture.convert("L")))
-                t_us += round(1000 * (picture.info.get("duration") or 40))
+                t_us += round(1000 * picture.info["duration"] if _lasts(picture) else 1e6 / ANIMATION_FRAMES_PER_S)
     except UnidentifiedImageError as error:
         raise FormatError(f"{path} is no picture that Pillow knows") from error
+
+
+def _lasts(picture: Any) -> bool:
+    return bool(picture.info.get("duration"))
+
+
+def _has_durations(path: Path) -> bool:
+    from PIL import Image, ImageSequence
+
+    with Image.open(path) as image:
+        return all(_lasts(picture) for picture in ImageSequence.Iterator(image))
 
 
 def _from_film(path: Path) -> Iterator[Frame]:

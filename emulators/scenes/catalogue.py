@@ -29,12 +29,14 @@ class Show:
         duration_us: How long it lasts; None where only the end of the file tells.
         take_us: Length of each labelled take; 0 without labels.
         labels: What each take shows, from 0 us on.
+        assumed_frames_per_s: Rate of pictures from a file that does not say it; None of all else.
     """
 
     source: EventSource
     duration_us: int | None
     take_us: int = 0
     labels: tuple[str, ...] = ()
+    assumed_frames_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,8 @@ def _from_file(path: Path, request: Request, frames_per_s: float | None) -> Show
     picture = still(path)
     if picture is None:
         footage = Footage(path, request.geometry, frames_per_s, request.duration_s)
-        return Show(CameraSource(footage, parameters, request.seed), None)
+        source = CameraSource(footage, parameters, request.seed)
+        return Show(source, None, assumed_frames_per_s=footage.assumed_frames_per_s)
     duration_s = 2.0 if request.duration_s is None else request.duration_s
     scene = Panorama(request.geometry or LARGE, duration_s, request.seed, image=picture)
     return Show(CameraSource(scene, parameters, request.seed), round(duration_s * 1e6))

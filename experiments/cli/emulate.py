@@ -62,7 +62,9 @@ class _Tally:
 @click.option("--duration-s", type=float, help="How long; labelled scenes last a whole number of takes.")
 @click.option("--width", type=click.IntRange(1, 32768), help="Of the sensor, with --height.")
 @click.option("--height", type=click.IntRange(1, 32768), help="Of the sensor, with --width.")
-@click.option("--frames-per-s", type=float, help="Of pictures from a file, instead of its own.")
+@click.option("--frames-per-s", type=float, help="Of pictures from a file, instead of its own (of an .npy: 1000).")
+    "--frames-per-s", type=float, help="Of pictures from a file, instead of its own (arrays without t_us: 1000)."
+)
 @click.option("--camera", multiple=True, metavar="NAME=VALUE", help="Change a camera parameter, as threshold_on=0.15.")
 def emulate_command(
     scene: str,
@@ -144,18 +146,25 @@ def _document(scene: str, out: Path, show: Show, tally: _Tally, seed: int, label
         "t_first_us": tally.first_us,
         "t_last_us": tally.last_us,
         "labels": str(labels_path) if labels_path else None,
+        "assumed_frames_per_s": show.assumed_frames_per_s,
     }
 
 
 def _text(document: dict[str, Any]) -> str:
+    lines = [_written(document)]
+    if document["labels"]:
+        lines.append(f"labels in {document['labels']}")
+    if rate := document["assumed_frames_per_s"]:
+        lines.append(f"{document['scene']} has no times: {rate:g} frames a second assumed; --frames-per-s sets it")
+    return "\n".join(lines)
+
+
+def _written(document: dict[str, Any]) -> str:
     size = f"{document['width']} x {document['height']} pixels"
     if not document["events"]:
         return f"no events of {size} written to {document['out']}: nothing changed by more than a threshold"
     lasted_s = (document["t_last_us"] - document["t_first_us"]) * 1e-6
-    lines = [
+    return (
         f"{document['events']:,} events ({document['on']:,} on, {document['off']:,} off) of {size} "
         f"in {lasted_s:.3f} s written to {document['out']}"
-    ]
-    if document["labels"]:
-        lines.append(f"labels in {document['labels']}")
-    return "\n".join(lines)
+    )

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.recordings import labels_beside, shipped
 from hil.cli import main
@@ -45,6 +46,7 @@ def test_document_says_what_is_in_the_file(capsys, tmp_path):
         "t_first_us": int(events.t[0]),
         "t_last_us": int(events.t[-1]),
         "labels": str(tmp_path / "s.labels.json"),
+        "assumed_frames_per_s": None,
     }
     labels = labels_beside(out)
     assert labels is not None
@@ -64,6 +66,34 @@ def test_pictures_from_a_file_become_events_and_the_camera_can_be_set(capsys, tm
         counts[threshold] = json.loads(stdout)["on"]
         assert json.loads(stdout)["labels"] is None
     assert counts[0.1] > 2 * counts[0.4] > 0
+
+
+@pytest.mark.parametrize("flag", [(), ("--frames-per-s", 500)])
+def test_frame_rate_that_nobody_gave_is_said(capsys, tmp_path, flag):
+    np.save(tmp_path / "f.npy", np.linspace(0.1, 0.9, 20)[:, None, None] * np.ones((1, 8, 12)))
+    arguments = ("emulate", tmp_path / "f.npy", "--out", tmp_path / "e.csv", *flag)
+    said = run(capsys, *arguments)[1]
+    document = json.loads(run(capsys, *arguments, "--json")[1])
+    assert document["assumed_frames_per_s"] == (None if flag else 1000.0)
+    assert ("1000 frames a second assumed; --frames-per-s sets it" in said) == (not flag)
+    assert document["t_last_us"] <= 19 * (2000 if flag else 1000)
+
+
+def test_times_of_the_file_are_no_assumption(capsys, tmp_path):
+    frames = np.linspace(0.1, 0.9, 20)[:, None, None] * np.ones((1, 8, 12))
+    np.savez(tmp_path / "f.npz", frames=frames, t_us=np.arange(20) * 5000)
+    stdout = run(capsys, "emulate", tmp_path / "f.npz", "--out", tmp_path / "e.csv", "--json")[1]
+    assert json.loads(stdout)["assumed_frames_per_s"] is None
+
+
+@pytest.mark.parametrize(("duration", "assumed"), [({"duration": 20}, None), ({}, 25.0)])
+def test_animation_without_durations_is_assumed_at_25_frames_a_second(capsys, tmp_path, duration, assumed):
+    pictures = [Image.fromarray(np.full((8, 12), 12 * k, np.uint8)) for k in range(20)]
+    pictures[0].save(tmp_path / "f.gif", save_all=True, append_images=pictures[1:], **duration)
+    stdout = run(capsys, "emulate", tmp_path / "f.gif", "--out", tmp_path / "e.csv", "--json")[1]
+    document = json.loads(stdout)
+    assert document["assumed_frames_per_s"] == assumed
+    assert document["t_last_us"] <= 19 * (40_000 if assumed else 20_000)
 
 
 def test_scene_in_which_nothing_changes_is_written_and_said(capsys, tmp_path):
