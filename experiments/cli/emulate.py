@@ -63,8 +63,6 @@ class _Tally:
 @click.option("--width", type=click.IntRange(1, 32768), help="Of the sensor, with --height.")
 @click.option("--height", type=click.IntRange(1, 32768), help="Of the sensor, with --width.")
 @click.option("--frames-per-s", type=float, help="Of pictures from a file, instead of its own (of an .npy: 1000).")
-    "--frames-per-s", type=float, help="Of pictures from a file, instead of its own (arrays without t_us: 1000)."
-)
 @click.option("--camera", multiple=True, metavar="NAME=VALUE", help="Change a camera parameter, as threshold_on=0.15.")
 def emulate_command(
     scene: str,
