@@ -7,8 +7,9 @@ from pathlib import Path
 
 from experiments.augmentation import Augmentation
 from experiments.configuring import read_toml, structured
-from hil.errors import ConfigError
+from hil.errors import ConfigError, UnknownNameError
 from hil.network import FeatureSpec
+from hil.registry import load, names
 from quant import captions as caption_files
 from quant.recipe import Recipe
 
@@ -17,12 +18,38 @@ __all__ = [
     "CaptionChoice",
     "DataChoice",
     "HardwareChoice",
+    "ShippedConfig",
     "TrainingConfig",
+    "digits",
+    "digits_robust",
+    "gestures",
     "load_config",
     "recompute_captions",
+    "shapes",
 ]
 
 CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedConfig:
+    """A training configuration that comes with a package; registered under ``hil.configs``.
+
+    Attributes:
+        path: Its file.
+    """
+
+    path: Path
+
+    @property
+    def about(self) -> str:
+        """What the network it trains encodes, in one line."""
+        return str(read_toml(self.path).get("about", ""))
+
+
+digits, digits_robust, gestures, shapes = (
+    ShippedConfig(CONFIGS / f"{name}.toml") for name in ("digits", "digits_robust", "gestures", "shapes")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +156,7 @@ def load_config(path: str | Path) -> TrainingConfig:
 
     Raises:
         ConfigError: A key is unknown or missing, or a value is impossible.
-        FileNotFoundError: There is no such file.
+        UnknownNameError: It is neither a file nor shipped.
     """
     path = _config_path(path)
     config = structured(read_toml(path), TrainingConfig, where=str(path))
@@ -138,8 +165,13 @@ def load_config(path: str | Path) -> TrainingConfig:
 
 
 def _config_path(path: str | Path) -> Path:
-    shipped = CONFIGS / f"{path}.toml"
-    return shipped if "/" not in str(path) and shipped.is_file() else Path(path)
+    if str(path) in names("configs"):
+        shipped: ShippedConfig = load("configs", str(path))
+        return shipped.path
+    if not Path(path).is_file():
+        known = ", ".join(names("configs"))
+        raise UnknownNameError(f"training configuration {str(path)!r} is neither a file nor shipped; shipped: {known}")
+    return Path(path)
 
 
 def recompute_captions(config: TrainingConfig, model: str, path: Path) -> TrainingConfig:

@@ -10,6 +10,7 @@ kind (``hil list``)     entry point group, and what each entry is
 ``experiments``         ``hil.experiments``: a module-like object with ``Config`` and ``run``
 ``presets``             ``hil.presets``: a ``DeviceModel`` with published parameters
 ``networks``            ``hil.networks``: a ``ShippedNetwork``
+``configs``             ``hil.configs``: what ``hil train`` can be told by name, with ``about`` and ``path``
 ======================  =====================================================================
 """
 
@@ -67,9 +68,18 @@ GROUPS: Mapping[str, str] = {
     "formats": "hil.weight_formats",
     "links": "hil.links",
     "experiments": "hil.experiments",
+    "configs": "hil.configs",
 }
 
 HEAD_BYTES = 4096
+PACKED: Mapping[bytes, str] = {  # what can hold a recording but is none, and what to do
+    b"\x1f\x8b": "compressed; unpack it first with gunzip",
+    b"BZh": "compressed; unpack it first with bunzip2",
+    b"\xfd7zXZ": "compressed; unpack it first with unxz",
+    b"\x28\xb5\x2f\xfd": "compressed; unpack it first with unzstd",
+    b"PK\3\4": "an archive; unpack it first with unzip",
+    b"\x93NUMPY": "a single NumPy array; save its columns with numpy.savez",
+}
 BROKEN = Exception  # loading a plugin runs a stranger's module, which may raise anything
 PARTS = frozenset({"name", "capabilities", "program"})
 """What a backend must have."""
@@ -259,6 +269,9 @@ def _recognise(head: bytes, path: Path) -> SourceFormat:
         source = cast("SourceFormat", thing)
         if source.recognises(head, path):
             return source
+    for magic, remedy in PACKED.items():
+        if head.startswith(magic):
+            raise FormatError(f"{path} is {remedy}")
     known = ", ".join(names("sources"))
     message = f"{path} is of no known recording format; known: {known}; headerless files need --format"
     raise FormatError(message)

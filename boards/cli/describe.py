@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from boards.cli.target import facts, open_board
-from hil.cli import Answer, command
+from hil.cli import Answer, command, listing
 
 __all__ = ["health_command", "identify_command", "list_command"]
 
@@ -15,13 +15,9 @@ ECHOES = 50
 @command("list", short_help="Show the boards that can be reached from here.")
 def list_command() -> Answer:
     """Show emulated boards, serial ports with something on them, and how to name the others."""
-    from rich.table import Table
-
     documents = [{"name": name, "about": about, "missing": missing} for name, about, missing in _known_boards()]
-    table = Table("name", "about", "missing", box=None, pad_edge=False)
-    for document in documents:
-        table.add_row(document["name"], document["about"], document["missing"] or "")
-    return Answer(documents, table)
+    rows = [[document["name"] or "", document["about"] or "", document["missing"] or ""] for document in documents]
+    return Answer(documents, listing(("name", "about", "missing"), rows))
 
 
 def _known_boards() -> list[tuple[str, str, str | None]]:

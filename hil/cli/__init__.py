@@ -7,5 +7,6 @@ imports nothing heavy at the top.
 from hil.cli.answer import Answer, command, progress_bar
 from hil.cli.main import main
 from hil.cli.options import figure_path, key_values
+from hil.cli.tables import listing
 
-__all__ = ["Answer", "command", "figure_path", "key_values", "main", "progress_bar"]
+__all__ = ["Answer", "command", "figure_path", "key_values", "listing", "main", "progress_bar"]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "command", "progress_bar"]
 
+UNFOLDED = 100_000
+"""Columns of what is no terminal: whoever searches the lines of a pipe or a file wants them whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -40,7 +43,14 @@ class Answer:
             return
         from rich.console import Console
 
-        Console(highlight=False, soft_wrap=isinstance(self.text, str)).print(self.text, markup=False, emoji=False)
+        console = Console(highlight=False, soft_wrap=isinstance(self.text, str))
+        if console.is_terminal:
+            console.print(self.text, markup=False, emoji=False)
+            return
+        console.width = UNFOLDED
+        with console.capture() as captured:
+            console.print(self.text, markup=False, emoji=False)
+        click.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:

@@ -13,7 +13,7 @@ pytest.importorskip("brevitas")
 
 from experiments.training_config import CONFIGS, load_config
 from hil.cli import main
-from hil.errors import ConfigError
+from hil.errors import ConfigError, UnknownNameError
 from hil.registry import load_network
 from hil.rng import stream
 
@@ -213,3 +213,8 @@ def test_shipped_configs_when_loaded_then_their_captions_are_there() -> None:
     assert "digits" in names
     for name in names:
         assert Path(load_config(name).captions.vectors).is_file()
+
+
+def test_unknown_config_when_named_then_the_shipped_ones_are_listed() -> None:
+    with pytest.raises(UnknownNameError, match=r"neither a file nor shipped; shipped: digits, "):
+        load_config("digit")

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from experiments.recordings import shipped
+from experiments.training_config import load_config
 from hil import registry
 from hil.cli import main
 from hil.cli.main import cli
@@ -150,3 +151,32 @@ def test_plugin_that_raises_anything_is_listed_with_what_it_raised(capsys, monke
         "backend 'licensed' cannot be loaded: RuntimeError: no licence",
         "it cannot say: OSError: no bus",
     ]
+
+
+def test_list_on_a_narrow_terminal_folds_no_name_and_shows_no_empty_column():
+    from rich.console import Console
+
+    from hil.cli.tables import listing
+
+    rows = [("crossbar", "arrays of memristors with converters and wires", ""), ("a_long_name_of_mine", "short", "")]
+    console = Console(width=34, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(listing(("name", "about", "missing"), rows))
+    lines = captured.get().splitlines()
+    assert "missing" not in lines[0]
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["name", "crossbar", "a_long_name_of_mine"]
+
+
+def test_list_in_a_pipe_gives_each_thing_one_whole_line(capsys):
+    _, out, _ = run(capsys, "list", "backends")
+    entries = registry.catalogue("backends")
+    assert len(out.splitlines()) == 1 + len(entries)
+    assert all(any(entry.name in line and entry.about in line for line in out.splitlines()) for entry in entries)
+    assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def test_list_shows_the_training_configurations_that_hil_train_takes_by_name(capsys):
+    _, out, _ = run(capsys, "list", "configs", "--json")
+    entries = json.loads(out)
+    assert "digits" in [entry["name"] for entry in entries]
+    assert all(load_config(entry["name"]).about == entry["about"] for entry in entries)
