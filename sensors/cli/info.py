@@ -74,8 +74,7 @@ def _text(document: dict[str, Any], assumed: str) -> str:
     if document["events"]:
         first_us, last_us = document["t_first_us"], document["t_last_us"]
         lines.append(f"from {first_us:,} us to {last_us:,} us, {(last_us - first_us) / 1e6:.3f} s")
-    if assumed:
-        lines.append(f"assumed: {assumed}")
+    lines += [f"assumed: {each}" for each in assumed.splitlines()]
     return "\n".join(lines + _loss_lines(document["lost"]))
 
 

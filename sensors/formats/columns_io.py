@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.errors import DamagedFileError
-from hil.types import Geometry, Int64Array
+from hil.types import BoolArray, Geometry
 from sensors.formats.sink import EARLIEST_US, Sink
+from sensors.formats.time_units import split_unit
 
-__all__ = ["NAMES", "commit", "microseconds", "name_columns"]
+__all__ = ["NAMES", "commit", "name_columns"]
+
+Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -27,7 +30,7 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def name_columns(available: Iterable[str]) -> dict[str, str]:
     """Return which of some names is which column: ``t``, ``x``, ``y``, ``p``; those that are not found are left out."""
-    by_lower = {name.lower(): name for name in available}
+    by_lower = {split_unit(name)[0]: name for name in available}
     found = {}
     for column, names in NAMES.items():
         matches = [by_lower[name] for name in names if name in by_lower]
@@ -36,27 +39,9 @@ def name_columns(available: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def microseconds(t: npt.NDArray[Any], unit_us: int | None = None) -> Int64Array:
-    """Return times as whole microseconds: numbers with a point are seconds, others microseconds.
-
-    Raises:
-        ValueError: A time is no number, or beyond what 63 bits hold.
-    """
-    if t.dtype.kind == "f":
-        scaled = t.astype(np.float64) * (unit_us or 1_000_000)
-        if not np.all(np.isfinite(scaled)) or np.any(np.abs(scaled) > 2.0**62):
-            message = "a time is no number that microseconds can hold"
-            raise ValueError(message)
-        return np.rint(scaled).astype(np.int64)
-    if t.dtype.kind == "u" and t.size and int(t.max()) >= 1 << 62:
-        message = f"a time of {int(t.max())} us is beyond what 63 bits hold"
-        raise ValueError(message)
-    return t.astype(np.int64) * (unit_us or 1)
-
-
 def commit(
     sink: Sink,
-    columns: Mapping[str, npt.NDArray[Any]],
+    columns: Columns,
     geometry: Geometry,
     place: tuple[int, int],
     first: int,
@@ -71,18 +56,19 @@ def commit(
         first: Number of the first event in the file.
 
     Raises:
-        DamagedFileError: An event is outside the sensor or earlier than the one before; in salvage it is left out.
+        DamagedFileError: An event is none, or earlier than the one before; in salvage it is left out.
     """
+    for what, is_wrong in PROBLEMS.items():
+        bad = is_wrong(columns, geometry)
+        if not sink.salvage:
+            _refuse(bad, what, place[0], first)
+        elif bad.any():
+            sink.account.add(place[0], 0, f"an event {what}", events=int(bad.sum()))
+            columns = {name: column[~bad] for name, column in columns.items()}
     t, x, y, p = (columns[name] for name in "txyp")
-    outside = ~((x >= 0) & (y >= 0) & (x < geometry.width) & (y < geometry.height))  # what is no number lies nowhere
-    if sink.salvage:
-        _account(sink, outside, place[0])
-        t, x, y, p = (column[~outside] for column in (t, x, y, p))
-    else:
-        _refuse(outside, "lies outside the sensor", place[0], first)
-        _refuse(
-            np.diff(t, prepend=max(sink.last_us, EARLIEST_US)) < 0, "is earlier than the one before", place[0], first
-        )
+    if not sink.salvage:
+        back = np.diff(t, prepend=max(sink.last_us, EARLIEST_US)) < 0
+        _refuse(back, "is earlier than the one before", place[0], first)
     count = len(t)
     room = sink.room(count)
     room.t[:count], room.x[:count], room.y[:count], room.p[:count] = t, x, y, p > 0
@@ -91,9 +77,31 @@ def commit(
     sink.commit(count)
 
 
-def _account(sink: Sink, outside: npt.NDArray[np.bool_], offset: int) -> None:
-    if outside.any():
-        sink.account.add(offset, 0, "an event lies outside the sensor", events=int(outside.sum()))
+def _is_outside(columns: Columns, geometry: Geometry) -> BoolArray:
+    x, y = columns["x"], columns["y"]
+    return ~((x >= 0) & (y >= 0) & (x < geometry.width) & (y < geometry.height))  # what is no number lies nowhere
+
+
+def _is_between(columns: Columns, _geometry: Geometry) -> BoolArray:
+    x, y = columns["x"], columns["y"]
+    if "f" not in (x.dtype.kind, y.dtype.kind):
+        return np.zeros(len(x), np.bool_)
+    between: BoolArray = (x % 1 != 0) | (y % 1 != 0)
+    return between
+
+
+def _has_no_polarity(columns: Columns, _geometry: Geometry) -> BoolArray:
+    p = columns["p"]
+    return np.zeros(len(p), np.bool_) if p.dtype.kind == "b" else ~((p == 0) | (p == 1) | (p == -1))
+
+
+PROBLEMS: Mapping[str, Callable[[Columns, Geometry], BoolArray]] = MappingProxyType(
+    {
+        "lies outside the sensor": _is_outside,
+        "lies between pixels": _is_between,
+        "has a polarity that is none of 0, 1 and -1": _has_no_polarity,
+    }
+)
 
 
 def _refuse(bad: npt.NDArray[np.bool_], what: str, offset: int, first: int) -> None:

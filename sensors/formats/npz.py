@@ -12,24 +12,25 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import DamagedFileError, FormatError
+from hil.errors import DamagedFileError, FormatError, HilError
 from hil.registry import refuse_unknown_options
-from hil.types import EventBatch, Geometry
+from hil.types import EventBatch, Geometry, Int64Array
 from sensors.formats import options as option
-from sensors.formats.columns_io import commit, microseconds, name_columns
+from sensors.formats.columns_io import commit, name_columns
 from sensors.formats.geometry import smallest_sensor
 from sensors.formats.recording import FileRecording, Layout, Steps
 from sensors.formats.sink import Sink
+from sensors.formats.time_units import microseconds, unit_of
 from sensors.formats.writing import in_order, replacing
 
 __all__ = ["FORMAT", "Npz", "write"]
@@ -48,11 +49,12 @@ BROKEN = (
     NotImplementedError,
     RuntimeError,
 )
+Times: TypeAlias = Callable[[npt.NDArray[Any]], Int64Array]
 DTYPES = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|b1"}
 
 
 class Npz:
-    """The ``SourceFormat`` of NumPy archives; options ``width`` and ``height`` where the file does not say."""
+    """The ``SourceFormat`` of NumPy archives; options ``width``, ``height``, ``time_unit`` for what it does not say."""
 
     name = "npz"
     about = "NumPy archive of columns t, x, y, p (.npz)"
@@ -62,16 +64,25 @@ class Npz:
         return head.startswith(b"PK\3\4") and b".npy" in head[:256]
 
     def open(self, path: Path, *, options: Mapping[str, str], salvage: bool) -> FileRecording:
-        """Open a recording; options: ``width``, ``height``."""
-        refuse_unknown_options(options, ["width", "height"], of=self.name)
+        """Open a recording; options: ``width``, ``height``, ``time_unit``."""
+        refuse_unknown_options(options, ["width", "height", "time_unit"], of=self.name)
         with _archive(path) as archive:
             members = _members(archive)
-            with _Arrays(archive, members) as arrays:
-                events = arrays.length
-            geometry, assumed = _geometry(archive, members, options)
+            try:
+                with _Arrays(archive, members) as arrays:
+                    events, time_name, head = arrays.length, arrays.time_name, arrays.read(STEP_EVENTS)
+            except HilError:
+                raise
+            except BROKEN as error:
+                raise DamagedFileError(f"the archive is broken: {error}", offset_bytes=0) from error
+            stated = _stated_size(archive)
+        geometry, assumed_size = _geometry(stated, head, options)
+        unit, assumed_unit = unit_of(time_name, head["t"], options, own=stated is not None)
+        assumed = "\n".join(filter(None, (assumed_unit, assumed_size)))
+        times = partial(microseconds, unit=unit, whole=bool(assumed_unit) and unit != "s")
 
         def decode(sink: Sink) -> Steps:
-            yield from _decode(path, members, geometry, sink)
+            yield from _decode(path, members, geometry, times, sink)
 
         return FileRecording(path, Layout(self.name, geometry, events, assumed=assumed), decode, salvage=salvage)
 
@@ -100,6 +111,7 @@ class _Arrays:
     """The open members of an archive, read in step."""
 
     def __init__(self, archive: zipfile.ZipFile, members: Mapping[str, str]) -> None:
+        self._members = members
         self._streams: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
         self.offset = min(archive.getinfo(f"{name}.npy").header_offset for name in members.values())
         with ExitStack() as opened:
@@ -132,6 +144,12 @@ class _Arrays:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._opened.close()
+
+    @property
+    def time_name(self) -> str:
+        """Name of the column of times, which may say its unit."""
+        fields = self._streams["events"][1].names if "events" in self._streams else None
+        return name_columns(fields)["t"] if fields else self._members["t"]
 
     def read(self, n_events: int) -> dict[str, npt.NDArray[Any]]:
         """Return the next events of every column; fewer where a member ends early."""
@@ -192,19 +210,18 @@ def _check_array(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Non
         raise FormatError(message)
 
 
-def _geometry(archive: zipfile.ZipFile, members: Mapping[str, str], options: Mapping[str, str]) -> tuple[Geometry, str]:
-    if {"width", "height"} <= options.keys():
-        return option.geometry(options, Geometry(1, 1)), ""
-    sizes = [_scalar(archive, name) for name in ("width", "height")]
-    if all(1 <= size <= 65536 for size in sizes):
-        return option.geometry(options, Geometry(*sizes)), ""
-    try:
-        with _Arrays(archive, members) as arrays:
-            head = arrays.read(STEP_EVENTS)
-    except BROKEN as error:
-        raise DamagedFileError(f"the archive is broken: {error}", offset_bytes=0) from error
+def _geometry(
+    stated: Geometry | None, head: Mapping[str, npt.NDArray[Any]], options: Mapping[str, str]
+) -> tuple[Geometry, str]:
+    if stated or {"width", "height"} <= options.keys():
+        return option.geometry(options, stated or Geometry(1, 1)), ""
     guess, assumed = smallest_sensor(head["x"], head["y"])
     return option.geometry(options, guess), assumed
+
+
+def _stated_size(archive: zipfile.ZipFile) -> Geometry | None:
+    sizes = [_scalar(archive, name) for name in ("width", "height")]
+    return Geometry(*sizes) if all(1 <= size <= 65536 for size in sizes) else None
 
 
 def _scalar(archive: zipfile.ZipFile, name: str) -> int:
@@ -220,13 +237,13 @@ def _scalar(archive: zipfile.ZipFile, name: str) -> int:
     return 0
 
 
-def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, sink: Sink) -> Steps:
+def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, times: Times, sink: Sink) -> Steps:
     file_bytes = path.stat().st_size
     done = 0
     with _archive(path) as archive, _Arrays(archive, members) as arrays:
         while done < arrays.length:
             try:
-                done += _step(arrays, geometry, sink, done)
+                done += _step(arrays, geometry, times, sink, done)
             except DamagedFileError as error:
                 if not sink.salvage:
                     raise
@@ -235,11 +252,11 @@ def _decode(path: Path, members: Mapping[str, str], geometry: Geometry, sink: Si
             yield file_bytes * done // arrays.length
 
 
-def _step(arrays: _Arrays, geometry: Geometry, sink: Sink, done: int) -> int:
+def _step(arrays: _Arrays, geometry: Geometry, times: Times, sink: Sink, done: int) -> int:
     wanted = min(STEP_EVENTS, arrays.length - done)
     try:
         columns = arrays.read(wanted)
-        columns["t"] = microseconds(columns["t"])
+        columns["t"] = times(columns["t"])
     except BROKEN as error:
         raise DamagedFileError(f"the columns are broken: {error}", offset_bytes=arrays.offset) from error
     if len(columns["t"]):

@@ -33,7 +33,7 @@ class Layout:
         geometry: Size of the sensor.
         expected_events: About how many events there are, or 0; saves copying when the whole file is read.
         reorder_us: How late an event may be and still count as sound; it is put in order.
-        assumed: What the file does not say and we took for granted, as a sentence; or nothing.
+        assumed: What the file does not say and we took for granted, a sentence a line; or nothing.
         start_us: Added to every time in the file.
     """
 
@@ -52,7 +52,7 @@ class FileRecording:
         path: The file.
         format: Name of its format.
         geometry: Size of the sensor.
-        assumed: What the file does not say and we took for granted, as a sentence; or nothing.
+        assumed: What the file does not say and we took for granted, a sentence a line; or nothing.
         file_bytes: Size of the file.
         bytes_read: How far the latest reading has come.
     """

@@ -1,15 +1,12 @@
 """Events as lines of text, comma- or space-separated: reading what others write, and writing.
 
-Known first lines: names of columns (also ``x@640`` with a size, as faery writes), ``# width 640, height 480``,
-``%geometry:640,480`` (Metavision, whose columns are x, y, p, t) and two numbers alone (a size). Times with a point are
-seconds, others microseconds; options say otherwise.
+What the first lines can say is in ``text_head``; what they leave out is guessed from the first events, said aloud, and
+overruled by options.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +15,11 @@ from hil.errors import FormatError, InvalidValueError
 from hil.registry import refuse_unknown_options
 from hil.types import EventBatch, Geometry
 from sensors.formats import options as option
-from sensors.formats.columns_io import NAMES
-from sensors.formats.geometry import smallest_sensor
+from sensors.formats import text_head
 from sensors.formats.recording import FileRecording, Layout
 from sensors.formats.sink import EARLIEST_US
+from sensors.formats.text_head import MOST_FIELDS, TextHead
+from sensors.formats.time_units import UNITS
 from sensors.formats.words import Kernel, WordStream
 from sensors.formats.writing import in_order, replacing
 
@@ -30,36 +28,8 @@ __all__ = ["FORMAT", "Text", "write"]
 HEAD_BYTES = 1 << 16
 LINE_BYTES = 40
 ABOUT_LINE_BYTES = 12
-MOST_FIELDS = 16  # of a line that are looked at, as the compiled loop has it
 SHORTEST_LINE_BYTES = 8
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # spreadsheets start their files with it
-PRINTABLE = re.compile(rb"[\t\r\x20-\x7e]*")
-SPLIT = re.compile(r"[\s,;]+")
-NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-POLARITY = re.compile(r"0|[+-]?1|true|false|on|off", re.IGNORECASE)
-UNITS = {"s": (6, 1), "ms": (3, 1), "us": (0, 1), "ns": (0, 1000)}
-METAVISION_ORDER = "xypt"
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What the first lines say.
-
-    Attributes:
-        start: Byte offset of the first line of events.
-        order: Which column each of the first fields is, such as ``txyp``; other letters are passed over.
-        geometry: Size of the sensor, or None.
-        first: Fields of the first line of events.
-    """
-
-    start: int = 0
-    order: str = ""
-    geometry: Geometry | None = None
-    first: tuple[str, ...] = ()
-
-    def field(self, column: str) -> str:
-        at = (self.order or "txyp").find(column)
-        return self.first[at] if 0 <= at < len(self.first) else ""
+SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 class Text:
@@ -73,109 +43,69 @@ class Text:
     about = "Lines of t, x, y, p, separated by commas or spaces (.csv, .txt)"
 
     def recognises(self, head: bytes, path: Path) -> bool:
-        """Look for a line of four numbers that can be an event behind at most a few lines of header."""
+        """Look for lines of four numbers that can be events, or names of columns; by its suffix, take any text."""
+        whole = path.stat().st_size <= len(head)
         try:
-            shape = _shape(head)
+            said = text_head.parse(head, whole=whole)
+            return bool(said.order or said.guess_order())
         except FormatError:
-            return False
-        whole = all(shape.field(column).isdecimal() for column in "xy")
-        numeric = bool(NUMBER.fullmatch(shape.field("t")))
-        return whole and numeric and bool(POLARITY.fullmatch(shape.field("p")))
+            return path.suffix.lower() in SUFFIXES and text_head.is_text(head)
 
     def open(self, path: Path, *, options: Mapping[str, str], salvage: bool) -> FileRecording:
         """Open a recording; options as the class says."""
         refuse_unknown_options(options, ["order", "time_unit", "width", "height"], of=self.name)
+        file_bytes = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        shape = _shape(head)
-        shape = replace(shape, order=_order(options.get("order") or shape.order or "txyp"))
-        geometry, assumed = _geometry(shape, head, options)
-        seconds = "s" if "." in shape.field("t") else "us"
-        decimals, divisor = UNITS[option.choice(options, "time_unit", seconds, tuple(UNITS))]
-        places = tuple(shape.order.index(column) for column in "txyp")
-        limits = (geometry.width, geometry.height, *places, decimals, divisor, path.stat().st_size)
+            said = text_head.parse(file.read(HEAD_BYTES), whole=file_bytes <= HEAD_BYTES)
+        order, assumed_order = _order(said, options)
+        unit, assumed_unit = _unit(said, order, options)
+        geometry, assumed_size = _geometry(said, order, options)
+        places = (order.index(column) for column in "txyp")
+        whole = bool(assumed_unit) and unit != "s"
+        limits = (geometry.width, geometry.height, *places, *UNITS[unit], file_bytes, said.n_fields, whole)
         stream = WordStream(
             path,
-            shape.start,
+            said.start,
             np.uint8,
             _kernel,
-            limits,
+            tuple(map(int, limits)),
             (EARLIEST_US, *[0] * (2 * MOST_FIELDS)),
             SHORTEST_LINE_BYTES,
             events_when_cut=1,
             ending=b"\n",
         )
-        layout = Layout(self.name, geometry, path.stat().st_size // ABOUT_LINE_BYTES, assumed=assumed)
+        assumed = "\n".join(filter(None, (assumed_order, assumed_unit, assumed_size)))
+        layout = Layout(self.name, geometry, file_bytes // ABOUT_LINE_BYTES, assumed=assumed)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 
-def _order(text: str) -> str:
-    if any(text.count(column) != 1 for column in "txyp") or len(text) > 16:
-        message = f"option order must name t, x, y and p once each, such as xypt or t-xyp, but is {text!r}"
+def _order(said: TextHead, options: Mapping[str, str]) -> tuple[str, str]:
+    """Return which field is which, as long as every line; and what was taken for granted."""
+    order, assumed = options.get("order", said.order), ""
+    if not order:
+        order, assumed = said.guess_order()
+    if any(order.count(column) != 1 for column in "txyp") or set(order) - set("txyp-"):
+        message = f"option order must name t, x, y and p once each, such as xypt or t-xyp, but is {order!r}"
         raise InvalidValueError(message)
-    return text
-
-
-def _shape(head: bytes) -> _Shape:
-    """Read the lines before the first event.
-
-    Raises:
-        FormatError: This is no text, or there is no line of at least four fields.
-    """
-    if b"\0" in head:
-        raise FormatError("the file is no text")
-    shape = _Shape(start=len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0)
-    while shape.start < len(head):
-        stop = head.find(b"\n", shape.start)
-        line = head[shape.start : stop if stop >= 0 else len(head)]
-        if not PRINTABLE.fullmatch(line):
-            raise FormatError("the file is no text")
-        fields = [field for field in SPLIT.split(line.decode("ascii")) if field]
-        after = shape.start + len(line) + 1
-        if fields and all(NUMBER.fullmatch(field) or POLARITY.fullmatch(field) for field in fields):
-            if len(fields) >= 4:
-                return replace(shape, first=tuple(fields))
-            shape = replace(shape, geometry=_size(fields))
-        elif fields:
-            shape = _header_line(line.decode("ascii"), fields, shape)
-        shape = replace(shape, start=after)
-    raise FormatError("the file has no line of at least four numbers")
-
-
-def _header_line(line: str, fields: list[str], shape: _Shape) -> _Shape:
-    if line.lstrip()[0] in "#%":
-        size = re.search(r"geometry:?\s*(\d+)\s*[x,]\s*(\d+)", line) or re.search(
-            r"width\D{0,3}(\d+).*height\D{0,3}(\d+)", line
-        )
-        metavision = METAVISION_ORDER if line.startswith("%geometry") else shape.order
-        return replace(shape, geometry=_size(list(size.groups())) if size else shape.geometry, order=metavision)
-    names = [field.partition("@") for field in fields]
-    columns = {name: column for column, known in NAMES.items() for name in known}
-    order = "".join(columns.get(name.lower(), "-") for name, _, _ in names)
-    if any(order.count(column) != 1 for column in "txyp"):
-        message = f"the columns are named {', '.join(fields[:8])}; expected t, x, y and p"
+    if said.rows and len(order) > said.n_fields:
+        message = f"option order is {order!r}, {len(order)} fields, but the lines have {said.n_fields}"
+        raise InvalidValueError(message)
+    if len(order.rstrip("-")) > MOST_FIELDS:
+        message = f"the columns t, x, y and p must be among the first {MOST_FIELDS}, but are {order}"
         raise FormatError(message)
-    sizes = [names[order.index(column)][2] for column in "xy"]
-    return replace(shape, order=order, geometry=_size(sizes) or shape.geometry)
+    return order, assumed
 
 
-def _size(fields: list[str]) -> Geometry | None:
-    if len(fields) == 2 and all(re.fullmatch(r"\d{1,5}", field) and 1 <= int(field) <= 65536 for field in fields):
-        return Geometry(int(fields[0]), int(fields[1]))
-    return None
+def _unit(said: TextHead, order: str, options: Mapping[str, str]) -> tuple[str, str]:
+    if "time_unit" in options or said.unit:
+        return option.choice(options, "time_unit", said.unit, tuple(UNITS)), ""
+    return said.guess_unit(order)
 
 
-def _geometry(shape: _Shape, head: bytes, options: Mapping[str, str]) -> tuple[Geometry, str]:
-    if shape.geometry or {"width", "height"} <= options.keys():
-        return option.geometry(options, shape.geometry or Geometry(1, 1)), ""
-    x, y = [], []
-    for line in head[shape.start :].decode("latin-1").splitlines()[:-1]:
-        fields = [field for field in SPLIT.split(line) if field]
-        texts = [fields[shape.order.index(column)] if len(fields) >= len(shape.order) else "" for column in "xy"]
-        if all(re.fullmatch(r"\d{1,5}", text) for text in texts):
-            x.append(int(texts[0]))
-            y.append(int(texts[1]))
-    guess, assumed = smallest_sensor(np.array(x, np.int64), np.array(y, np.int64))
+def _geometry(said: TextHead, order: str, options: Mapping[str, str]) -> tuple[Geometry, str]:
+    if said.geometry or {"width", "height"} <= options.keys():
+        return option.geometry(options, said.geometry or Geometry(1, 1)), ""
+    guess, assumed = said.guess_geometry(order)
     return option.geometry(options, guess), assumed
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 __all__ = [
     "BAD_LINE",
     "BAD_POLARITY",
+    "FRACTION",
     "LATE",
     "NO_PLACE",
     "OUT_OF_RANGE",
@@ -25,6 +26,7 @@ BAD_POLARITY = 3
 UNKNOWN_WORD = 4
 NO_PLACE = 5
 BAD_LINE = 6
+FRACTION = 7
 
 REASONS: Mapping[int, str] = MappingProxyType(
     {
@@ -33,6 +35,7 @@ REASONS: Mapping[int, str] = MappingProxyType(
         BAD_POLARITY: "a polarity is neither 0 nor 1",
         UNKNOWN_WORD: "a word is of no known type",
         BAD_LINE: "a line is no event",
+        FRACTION: "a time has a fraction, though those at the start have none; say its unit with time_unit",
         NO_PLACE: "an event's row or column was lost with the damage before it",
     }
 )

@@ -1,33 +1,19 @@
-"""What every writer shares: a file that appears whole or not at all, and checks that its format can hold the events."""
+"""What every writer shares: checks that its format can hold the events, and a file that appears whole or not at all."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hil.errors import InvalidValueError
+from hil.files import replacing
 from hil.types import EventBatch, Geometry, Int64Array
 
 __all__ = ["EventLimits", "encoded", "in_order", "raw_header", "replacing"]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside ``path`` and move it there when the block ends well; remove it otherwise."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w+b") as file:
-            yield file
-        os.replace(part, path)  # noqa: PTH105  (Path.replace is the same call)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def in_order(batches: Iterable[EventBatch], geometry: Geometry) -> Iterator[EventBatch]:

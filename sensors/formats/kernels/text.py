@@ -9,7 +9,7 @@ from numba import njit
 from hil.types import Int64Array
 from sensors.formats.kernels.marks import mark
 from sensors.formats.sink import Columns
-from sensors.formats.verdicts import BAD_LINE, OUT_OF_RANGE, SOUND, TIME_BACK
+from sensors.formats.verdicts import BAD_LINE, FRACTION, OUT_OF_RANGE, SOUND, TIME_BACK
 
 __all__ = ["MOST_FIELDS", "decode", "encode"]
 
@@ -17,63 +17,120 @@ LONGEST_LINE = 1 << 12
 MOST_FIELDS = 16
 SPACE, TAB, RETURN, NEWLINE, COMMA, SEMICOLON, POINT = 0x20, 0x09, 0x0D, 0x0A, 0x2C, 0x3B, 0x2E
 HASH, PERCENT, MINUS, PLUS, ZERO = 0x23, 0x25, 0x2D, 0x2B, 0x30
-LETTER_F, LETTER_O, LETTER_T = 0x66, 0x6F, 0x74
+LETTER_E, LETTER_F, LETTER_O, LETTER_T = 0x65, 0x66, 0x6F, 0x74
 LARGEST = 1 << 62
 
 
 @njit(cache=True, nogil=True)
-def _between(byte: int) -> bool:
-    return byte in (SPACE, TAB, RETURN, COMMA, SEMICOLON)
+def _is_space(byte: int) -> bool:
+    return byte in (SPACE, TAB, RETURN)
 
 
 @njit(cache=True, nogil=True)
-def _number(words: npt.NDArray[np.uint8], start: int, stop: int, decimals: int) -> tuple[bool, int]:
-    """Parse a decimal in units of ten to the power ``-decimals``, rounded half up; say whether it is one."""
-    negative = words[start] == MINUS
-    i = start + 1 if words[start] in (MINUS, PLUS) else start
-    value = np.int64(0)
-    digits = 0
-    places = -1
-    up = False
-    while i < stop:
-        byte = words[i]
-        if byte == POINT and places < 0:
-            places = 0
-        elif ZERO <= byte <= ZERO + 9:
-            digit = np.int64(byte) - ZERO
-            digits += 1
-            if places < decimals:
-                if value > LARGEST // 10:
-                    return False, 0
-                value = 10 * value + digit
-                places += places >= 0
-            elif places == decimals:
-                up = digit >= 5
-                places += 1
-        else:
-            return False, 0
+def _split(words: npt.NDArray[np.uint8], start: int, stop: int, fields: Int64Array) -> int:
+    """Note where the first ``MOST_FIELDS`` fields of a line start and end; return how many there are.
+
+    Between fields stands one comma or semicolon, or spaces, or both; what is empty between commas is a field, too.
+    """
+    count = 0
+    i = start
+    while i < stop and _is_space(words[i]):
         i += 1
-    for _ in range(max(places, 0), decimals):
+    while i < stop:
+        first = i
+        while i < stop and not (_is_space(words[i]) or words[i] in (COMMA, SEMICOLON)):
+            i += 1
+        if count < MOST_FIELDS:
+            fields[2 * count], fields[2 * count + 1] = first, i
+        count += 1
+        while i < stop and _is_space(words[i]):
+            i += 1
+        if i < stop and words[i] in (COMMA, SEMICOLON):
+            i += 1
+            while i < stop and _is_space(words[i]):
+                i += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _number(words: npt.NDArray[np.uint8], start: int, stop: int, decimals: int) -> tuple[bool, int, bool]:
+    """Parse a number such as -12, 0.5 or 1.2e-05 in units of ten to the power ``-decimals``, rounded half up.
+
+    Returns:
+        Whether it is one, its value, and whether nothing was rounded away.
+    """
+    if start == stop:
+        return False, 0, False
+    first = start + 1 if words[start] in (MINUS, PLUS) else start
+    before = digits = np.int64(0)  # digits before the point, and all
+    point = False
+    end = first
+    while end < stop and words[end] | 0x20 != LETTER_E:
+        if words[end] == POINT and not point:
+            point = True
+        elif ZERO <= words[end] <= ZERO + 9:
+            digits += 1
+            before += not point
+        else:
+            return False, 0, False
+        end += 1
+    shift = np.int64(0)
+    if end < stop:
+        good, shift = _exponent(words, end + 1, stop)
+        if not good:
+            return False, 0, False
+    taken = before + decimals + shift  # digits that count
+    value = place = np.int64(0)
+    up = False
+    whole = True
+    for i in range(first, end):
+        if words[i] == POINT:
+            continue
+        digit = np.int64(words[i]) - ZERO
+        if place < taken:
+            if value > LARGEST // 10:
+                return False, 0, False
+            value = 10 * value + digit
+        else:
+            up = digit >= 5 if place == taken else up
+            whole &= digit == 0
+        place += 1
+    while place < taken and value:
         if value > LARGEST // 10:
-            return False, 0
+            return False, 0, False
         value *= 10
+        place += 1
     value += up
-    return digits > 0, -value if negative else value
+    return digits > 0, -value if words[start] == MINUS else value, whole
+
+
+@njit(cache=True, nogil=True)
+def _exponent(words: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[bool, int]:
+    """Parse an integer of at most four digits; say whether it is one."""
+    if start == stop:
+        return False, 0
+    first = start + 1 if words[start] in (MINUS, PLUS) else start
+    value = np.int64(0)
+    for i in range(first, stop):
+        if not ZERO <= words[i] <= ZERO + 9:
+            return False, 0
+        value = min(10 * value + np.int64(words[i]) - ZERO, np.int64(9999))
+    return 0 < stop - first <= 4, -value if words[start] == MINUS else value
 
 
 @njit(cache=True, nogil=True)
 def _polarity(words: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[bool, bool]:
     """Parse 1, 0, -1, true, false, on or off; say whether it is one of them."""
-    first = words[start] | 0x20
     length = stop - start
+    first = words[start] | 0x20 if length else 0
     if first == LETTER_T and length == 4:
         return True, True
     if first == LETTER_F and length == 5:
         return True, False
     if first == LETTER_O and length in (2, 3):
         return True, length == 2
-    good, value = _number(words, start, stop, np.int64(0))
-    return good and -1 <= value <= 1, value == 1
+    good, value, whole = _number(words, start, stop, np.int64(0))
+    return good and whole and -1 <= value <= 1, value == 1
 
 
 @njit(cache=True, nogil=True)
@@ -88,13 +145,12 @@ def decode(
     """Follow the contract of ``words.Kernel``: one event a line; empty lines and those after # or % are passed over.
 
     Limits are width, height, which field holds t, x, y and p, how many decimals make a microsecond, what the time is
-    divided by on top, and the size of the file; state is the latest time, and space
-    for where ``MOST_FIELDS`` fields start and end.
+    divided by on top, the size of the file, how many fields a line has, and whether times must be whole; state is the
+    latest time, and space for where ``MOST_FIELDS`` fields start and end.
     """
     salvage = room.offset.size > 0
     filled = marked = start = np.int64(0)
     fields = state[1:]
-    needed = max(limits[2], limits[3], limits[4], limits[5]) + 1
     while start < words.size:
         stop = start
         while stop < words.size and words[stop] != NEWLINE:
@@ -102,33 +158,25 @@ def decode(
         if stop == words.size and stop - start < LONGEST_LINE:
             break
         after = min(stop + 1, words.size)
-        count = 0
-        i = start
-        while i < stop:
-            while i < stop and _between(words[i]):
-                i += 1
-            first = i
-            while i < stop and not _between(words[i]):
-                i += 1
-            if i > first and count < MOST_FIELDS:
-                fields[2 * count], fields[2 * count + 1] = first, i
-            count += i > first
+        count = _split(words, start, stop, fields)
         if count == 0 or words[fields[0]] in (HASH, PERCENT):
             start = after
             continue
         verdict = np.int64(SOUND)
         t_us = column = row = np.int64(0)
         polarity = False
-        if count < needed:
+        if count != limits[9]:
             verdict = np.int64(BAD_LINE)
         else:
-            good_t, t_us = _number(words, fields[2 * limits[2]], fields[2 * limits[2] + 1], limits[6])
+            good_t, t_us, whole_t = _number(words, fields[2 * limits[2]], fields[2 * limits[2] + 1], limits[6])
             t_us //= limits[7]
-            good_x, column = _number(words, fields[2 * limits[3]], fields[2 * limits[3] + 1], np.int64(0))
-            good_y, row = _number(words, fields[2 * limits[4]], fields[2 * limits[4] + 1], np.int64(0))
+            good_x, column, whole_x = _number(words, fields[2 * limits[3]], fields[2 * limits[3] + 1], np.int64(0))
+            good_y, row, whole_y = _number(words, fields[2 * limits[4]], fields[2 * limits[4] + 1], np.int64(0))
             good_p, polarity = _polarity(words, fields[2 * limits[5]], fields[2 * limits[5] + 1])
-            if not (good_t and good_x and good_y and good_p):
+            if not (good_t and good_x and good_y and good_p and whole_x and whole_y):
                 verdict = np.int64(BAD_LINE)
+            elif limits[10] and not whole_t:
+                verdict = np.int64(FRACTION)
             elif column < 0 or row < 0 or column >= limits[0] or row >= limits[1]:
                 verdict = np.int64(OUT_OF_RANGE)
             elif t_us < state[0] and not salvage:

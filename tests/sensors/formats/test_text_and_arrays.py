@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import zipfile
+from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sensors
 from hil.errors import DamagedFileError, FormatError, InputError, MissingDependencyError
 from hil.types import EventBatch, Geometry
+from sensors.cli.info import info_command
 from sensors.formats import npz, text
 from tests.sensors.formats import builders
 from tests.sensors.formats.samples import SIZE, assert_same, events
@@ -31,6 +34,18 @@ SHAPES = {
     "a byte order mark": "\ufefft,x,y,p\n10,1,2,1\n20,3,4,0\n",
     "signed": "t,x,y,p\n10,1,2,+1\n20,3,4,-1\n",
     "tabs": "10\t1\t2\t1\n20\t3\t4\t0\n",
+    "seconds that start whole": "0.00001,1,2,1\n.00002,3,4,0\n",
+    "scientific": "t,x,y,p\n1.0e-5,1,2,1\n2E-05,3,4,0\n",
+    "as numpy.savetxt writes": "1.000000000000000000e-05 1.0e+00 2.0e+00 1.0e+00\n2.0e-05 3.0e+00 4.0e+00 0.0e+00\n",
+    "whole floats": "10.0,1.0,2.0,1.0\n20.0,3.0,4.0,0.0\n",
+    "units in names": "x,y,p,timestamp_ns\n1,2,1,10000\n3,4,0,20999\n",
+    "units in brackets": "time (ms), x, y, polarity\n0.01, 1, 2, 1\n0.02, 3, 4, 0\n",
+    "names in a comment": "# x y p t[us]\n1 2 1 10\n3 4 0 20\n",
+    "quoted names": '"t","x","y","p"\n10,1,2,1\n20,3,4,0\n',
+    "an unnamed index": ",t,x,y,p\n0,10,1,2,1\n1,20,3,4,0\n",
+    "a tabbed index": "\tt\tx\ty\tp\n0\t10\t1\t2\t1\n1\t20\t3\t4\t0\n",
+    "a comma at the end": "t,x,y,p,\n10,1,2,1,\n20,3,4,0,\n",
+    "no names and times last": "1,2,1,10\n3,4,0,20\n",
 }
 
 
@@ -45,6 +60,86 @@ def test_text_in_many_shapes_reads_the_same(tmp_path: Path, shape: str) -> None:
     assert read.p.tolist() == [True, False]
     stated = any(word in SHAPES[shape] for word in ("640",))
     assert (recording.geometry == Geometry(640, 480)) == stated
+
+
+UNITS = {
+    "seconds": ("0,1,2,1\n0.5,1,2,1\n1.25,1,2,1\n", [0, 500_000, 1_250_000], "in seconds, because they have fractions"),
+    "one whole second": ("1.000000,1,2,1\n", [1_000_000], "in seconds"),
+    "microseconds": ("5,1,2,1\n", [5], "in microseconds, because they are whole"),
+    "floats": ("5.0,1,2,1\n7.0,1,2,1\n", [5, 7], "in microseconds"),
+    "long floats": ("0.000000,1,2,1\n700000.000000,1,2,1\n", [0, 700_000], "in microseconds"),
+    "epoch": ("1605537493.718345678,1,2,1\n", [1_605_537_493_718_346], "in seconds"),
+    "nanoseconds": ("1605537493718345999,1,2,1\n", [1_605_537_493_718_345], "in nanoseconds"),
+}
+
+
+@pytest.mark.parametrize("case", UNITS)
+def test_unit_of_times_is_told_by_the_numbers_and_said_aloud(tmp_path: Path, case: str) -> None:
+    content, t, said = UNITS[case]
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    recording = sensors.open(path)
+    assert recording.read().t.tolist() == t  # type: ignore[attr-defined]
+    assert f"times {said}" in recording.assumed  # type: ignore[attr-defined]
+    assert "columns t, x, y, p, because" in recording.assumed  # type: ignore[attr-defined]
+    shown = CliRunner().invoke(info_command, [str(path)]).output
+    assert shown.count("assumed: ") == 3  # the size of the sensor, too
+
+
+REFUSED = {
+    "fractions of what": ("0.5,1,2,1\n86400000.5,1,2,1\n", "time_unit"),
+    "fractions later on": ("5,1,2,1\n" * 9000 + "5.5,1,2,1\n", "time_unit"),
+    "five unnamed fields": ("1,10,1,1,1\n", "order, such as txyp-"),
+    "a field too few": ("t,x,y,p\n10,1,2,1\n20,3,4\n", "no event"),
+    "two events on a line": ("t,x,y,p\n10,1,2,1\n20,3,4,0 30,5,6,1\n", "no event"),
+    "an empty field": ("t,x,y,p\n10,1,2,1\n20,,3,1,\n", "no event"),
+    "a place between pixels": ("t,x,y,p\n10,1.5,2,1\n", "no event"),
+    "names for fewer fields": ("t,x,y,p\n10,1,2,1,5,6\n", "names 4 columns"),
+    "other names": ("a,b,c,d\n1,2,3,1\n", "expected t, x, y and p"),
+    "old line ends": ("10,1,2,1\r20,3,4,0\r", "old Macs"),
+    "three numbers": ("1,2,3\n4,5,6\n", "an event has four"),
+    "sixteen bits": ("t\0,\0x\0", "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_text_that_could_be_read_wrongly_is_refused_with_what_to_do(tmp_path: Path, case: str) -> None:
+    content, said = REFUSED[case]
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(FormatError, match=said):
+        sensors.read(path, format_name="csv")
+
+
+@pytest.mark.parametrize(
+    ("magic", "said"), [(b"\x1f\x8b\x08", "gunzip"), (b"PK\3\4", "unzip"), (b"\x93NUMPY", "savez")]
+)
+def test_packed_file_says_how_to_unpack_it(tmp_path: Path, magic: bytes, said: str) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(magic + bytes(100))
+    with pytest.raises(FormatError, match=said):
+        sensors.open(path)
+
+
+def test_text_without_events_has_none(tmp_path: Path) -> None:
+    text.write(tmp_path / "a.csv", [], SIZE)
+    recording = sensors.open(tmp_path / "a.csv")
+    assert (list(recording), recording.geometry) == ([], SIZE)
+
+
+@given(
+    st.decimals(min_value="-1e12", max_value="1e12", allow_nan=False, allow_infinity=False),
+    st.sampled_from(["{}", "{:e}", "{:E}", "{:f}", "{:+}"]),
+)
+def test_numbers_are_read_as_python_reads_them(
+    tmp_path_factory: pytest.TempPathFactory, number: Decimal, shape: str
+) -> None:
+    path = tmp_path_factory.mktemp("n") / "a.csv"
+    path.write_text(f"{shape.format(number)},1,2,1\n")
+    scaled = abs(number) * 10**6
+    expected = int(scaled.quantize(Decimal(1), ROUND_HALF_UP, Context(prec=200))) * (-1 if number < 0 else 1)
+    options = {"order": "txyp", "time_unit": "s"}
+    assert sensors.read(path, format_name="csv", options=options).t.tolist() == [expected]
 
 
 @given(st.integers(0, 10**12), st.integers(0, 9))
@@ -138,6 +233,75 @@ def test_written_archive_is_read_by_numpy(tmp_path: Path) -> None:
         for name in ("t", "x", "y", "p"):
             np.testing.assert_array_equal(archive[name], getattr(batch, name))
         assert (int(archive["width"]), int(archive["height"])) == (SIZE.width, SIZE.height)
+
+
+ARRAYS = {
+    "seconds": (lambda t: t / 1e6, lambda p: p, "in seconds"),
+    "whole floats": (lambda t: t.astype("f8"), lambda p: 2.0 * p - 1, "in microseconds"),
+    "nanoseconds": (lambda t: (t.astype("u8") + 10**15) * 1000, lambda p: p.astype("i1") * 2 - 1, "in nanoseconds"),
+    "big-endian": (lambda t: t.astype(">i8"), lambda p: p.astype(">u2"), "in microseconds"),
+}
+
+
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+@pytest.mark.parametrize("case", ARRAYS)
+def test_unit_of_a_column_of_times_is_told_by_its_numbers(tmp_path: Path, case: str, kind: str) -> None:
+    times, polarities, said = ARRAYS[case]
+    batch = events(1000)
+    columns = {"t": times(batch.t), "x": batch.x, "y": batch.y, "p": polarities(batch.p)}
+    path = _save(tmp_path, columns, kind)
+    recording = sensors.open(path)
+    read = recording.read()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(read.t - read.t[0], batch.t - batch.t[0])
+    np.testing.assert_array_equal(read.p, batch.p)
+    whole_in_hdf5 = kind == "hdf5" and columns["t"].dtype.kind != "f" and case != "nanoseconds"
+    assert whole_in_hdf5 or f"times {said}" in recording.assumed  # type: ignore[attr-defined]
+    given = sensors.read(path, options={"time_unit": "us"}) if case == "whole floats" else read
+    assert_same(given, read)
+
+
+def _save(folder: Path, columns: dict[str, np.ndarray], kind: str) -> Path:
+    if kind == "npz":
+        np.savez(folder / "a.npz", **columns)
+        return folder / "a.npz"
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "a.h5", "w") as file:
+        for name, values in columns.items():
+            file[f"events/{name}"] = values
+    return folder / "a.h5"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("x", np.array([1.0, 1.5, 2.0]), "event 1 lies between pixels"),
+        ("p", np.array([1, 255, 1], np.uint8), "event 1 has a polarity that is none of 0, 1 and -1"),
+        ("p", np.array([1, 7, 0]), "event 1 has a polarity"),
+        ("p", np.array([1, np.nan, 0]), "event 1 has a polarity"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+def test_column_that_would_be_read_wrongly_is_damage(
+    tmp_path: Path, column: str, values: np.ndarray, said: str, kind: str
+) -> None:
+    columns = {name: np.array([1, 2, 3]) for name in "txy"} | {"p": np.array([0, 1, 1])} | {column: values}
+    path = _save(tmp_path, columns, kind)
+    with pytest.raises(DamagedFileError, match=said):
+        sensors.read(path)
+    recording = sensors.open(path, salvage=True)
+    assert sum(len(batch) for batch in recording) == 2
+    assert recording.lost is not None
+    assert recording.lost.events == 1
+
+
+def test_whole_times_that_get_fractions_are_damage(tmp_path: Path) -> None:
+    t = np.arange(100_000.0)
+    t[-1] += 0.5
+    ones = np.ones(len(t), np.uint8)
+    np.savez(tmp_path / "a.npz", t=t, x=ones, y=ones, p=ones)
+    with pytest.raises(DamagedFileError, match="time_unit"):
+        sensors.read(tmp_path / "a.npz")
+    assert len(sensors.read(tmp_path / "a.npz", options={"time_unit": "us"})) == len(t)
 
 
 def test_archive_with_pickled_columns_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 import sensors
 from hil.errors import DamagedFileError
-from sensors.formats import hdf5_inspector
+from hil.types import EventBatch
+from sensors.formats import hdf5_helper
 from tests.sensors.formats import builders
 from tests.sensors.formats.samples import SIZE, assert_same, events
 
@@ -39,8 +41,8 @@ def test_file_that_keeps_the_library_busy_is_damaged_in_time(
 ) -> None:
     builders.hdf5_prophesee(tmp_path / "sound.h5", events(1000), SIZE)
     sensors.read(tmp_path / "sound.h5")  # starts the helper
-    assert hdf5_inspector.ANSWER_S < 5
-    monkeypatch.setattr(hdf5_inspector, "ANSWER_S", 1.0)
+    assert hdf5_helper.ANSWER_S < 5
+    monkeypatch.setattr(hdf5_helper, "ANSWER_S", 1.0)
     started = time.monotonic()
     with pytest.raises(DamagedFileError, match=r"endless\.h5: the file is broken"):
         sensors.open(endless, salvage=True)
@@ -49,12 +51,51 @@ def test_file_that_keeps_the_library_busy_is_damaged_in_time(
     assert_same(sensors.read(tmp_path / "sound.h5"), events(1000))
 
 
+@pytest.mark.parametrize("salvage", [False, True])
+def test_file_that_hangs_while_its_events_are_read_is_damaged_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, salvage: bool
+) -> None:
+    path = tmp_path / "long.h5"
+    batch = events(200_000)
+    builders.hdf5_prophesee(path, batch, SIZE)
+    recording = sensors.open(path, salvage=salvage)
+    stream = iter(recording)
+    read = len(next(stream))
+    monkeypatch.setattr(hdf5_helper, "ANSWER_S", 0.5)
+    hdf5_helper._running[0]._process.send_signal(signal.SIGSTOP)  # as good as a library that never comes back
+    started = time.monotonic()
+    if salvage:
+        read += sum(len(batch) for batch in stream)
+        assert recording.lost is not None
+        assert (recording.lost.events, "does not come back" in recording.lost.spans[0][2]) == (200_000 - read, True)
+    else:
+        with pytest.raises(DamagedFileError, match=r"long\.h5: .*does not come back"):
+            list(stream)
+    assert time.monotonic() - started < 10
+    monkeypatch.undo()
+    assert_same(sensors.read(path), batch)
+
+
+def test_two_files_are_read_at_once_and_closed_files_are_let_go(tmp_path: Path) -> None:
+    paths, batches = [tmp_path / "a.h5", tmp_path / "b.h5"], [events(150_000, seed=seed) for seed in (1, 2)]
+    for path, batch in zip(paths, batches, strict=True):
+        builders.hdf5_prophesee(path, batch, SIZE)
+    streams = [iter(sensors.open(path)) for path in paths]
+    read = [EventBatch.concatenate(list(parts)) for parts in zip(*zip(*streams, strict=True), strict=True)]
+    for got, batch in zip(read, batches, strict=True):
+        assert_same(got, batch)
+    folder = Path(f"/proc/{hdf5_helper._running[0]._process.pid}/fd")
+    if folder.is_dir():
+        opened = [link.resolve() for link in folder.iterdir()]
+        assert not any(path in opened for path in paths)
+
+
 def test_helper_that_dies_costs_one_file(tmp_path: Path) -> None:
     path = tmp_path / "sound.h5"
     builders.hdf5_prophesee(path, events(1000), SIZE)
     sensors.read(path)
-    hdf5_inspector._running[0]._process.kill()
-    hdf5_inspector._running[0]._process.wait()
+    hdf5_helper._running[0]._process.kill()
+    hdf5_helper._running[0]._process.wait()
     with pytest.raises(DamagedFileError, match="does not come back"):
         sensors.read(path)
     assert_same(sensors.read(path), events(1000))
@@ -64,13 +105,13 @@ def test_forked_process_starts_a_helper_of_its_own(tmp_path: Path, monkeypatch: 
     path = tmp_path / "sound.h5"
     builders.hdf5_prophesee(path, events(1000), SIZE)
     sensors.read(path)
-    (theirs,) = hdf5_inspector._running
+    (theirs,) = hdf5_helper._running
     monkeypatch.setattr(theirs, "owner", os.getpid() + 1)
     assert len(sensors.read(path)) == 1000
-    (ours,) = hdf5_inspector._running
+    (ours,) = hdf5_helper._running
     assert ours is not theirs
     assert theirs._process.poll() is None
-    hdf5_inspector._of_our_parent.clear()
+    hdf5_helper._of_our_parent.clear()
     theirs.close()
 
 
