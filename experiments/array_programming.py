@@ -81,7 +81,8 @@ def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[W
     on = np.stack([codes == 1, codes == -1], axis=-1).reshape(config.size, config.size)
     target = np.where(on, device.on_siemens, device.off_siemens)
     goal = Goal(target, config.tolerance_siemens, config.most_pulses)
-    written = []
+    written: list[Written] = []
+    on_progress(0, len(STRATEGIES))
     for name, strategy in STRATEGIES.items():
         endpoint = ArrayEndpoint([PulsedArray(device, config.size, config.size, seed=config.seed)])
         with ArrayBoard(lambda end=endpoint: LoopbackTransport(end)) as board:  # type: ignore[misc]
@@ -109,15 +110,17 @@ def plot(written: tuple[Written, ...], path: Path) -> None:
     """Draw where cells ended, and the pulses they took."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     upper, lower = figure.subplots(2, len(written), sharex="row", sharey="row")
     for top, bottom, each in zip(upper, lower, written, strict=True):
         report = each.report
         top.hist(report.final_siemens.ravel() * 1e6, bins=60, color="#0072b2")
-        top.set(title=f"{each.strategy}: {report.share:.2%} in window", xlabel="conductance (uS)")
+        top.set_title(f"{each.strategy}\n{100 * report.share:.2f} % in window", fontsize=10)
+        top.set_xlabel("final conductance (uS)")
         bottom.hist(report.pulses.ravel(), bins=np.arange(0, 41) - 0.5, color="#d55e00")
         energy_nj = report.energy_joule / report.pulses.size * 1e9
-        bottom.set(xlabel=f"pulses a cell (mean {report.pulses.mean():.1f}, {energy_nj:.2f} nJ)")
+        bottom.set_title(f"mean {report.pulses.mean():.1f} pulses, {energy_nj:.2g} nJ", fontsize=10)
+        bottom.set_xlabel("pulses a cell")
     upper[0].set_ylabel("cells")
     lower[0].set_ylabel("cells")
     for axes in (*upper, *lower):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from hil.registry import load_network, open_recording, open_target
 __all__ = ["Config", "Point", "plot", "run", "table"]
 
 SPAN_MICROSIEMENS = 99.0  # the ideal preset's on minus off
+
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +121,16 @@ def plot(points: tuple[Point, ...], path: Path) -> None:
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for wires_ohm, colour in zip(sorted({point.wires_ohm for point in points}), ("#0072b2", "#d55e00"), strict=False):
+    for wires_ohm, colour in zip(sorted({point.wires_ohm for point in points}), cycle(COLOURS), strict=False):
         _lines(left, right, [point for point in points if point.wires_ohm == wires_ohm], colour)
     left.set(xlabel="cell deviation / (on - off)", ylabel="cosine distance from software", yscale="log")
     right.set(xlabel="cell deviation / (on - off)", ylabel="windows as in software", ylim=(0, 1.05))
+    left.yaxis.set_major_formatter("{x:g}")
     left.legend(frameon=False)
     right.legend(frameon=False, fontsize="small")
     for axes in (left, right):
+        axes.set_xticks(sorted({point.spread for point in points}))
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, alpha=0.25)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

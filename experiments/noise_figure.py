@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,12 @@ def _calibration(axes: Any, rows: Sequence[Row], least: float) -> None:
         color="0.9",
     )
     axes.axhline(exact.calibration_error, label="one exact answer, with its deviation", **RIVAL)
-    for colour, level in zip(COLOURS, sorted({row.level for row in samples} - {0.0}), strict=False):
+    levels = sorted({row.level for row in samples} - {0.0})
+    for k, (colour, level) in enumerate(zip(cycle(COLOURS), levels, strict=False)):
         line = [row for row in samples if row.level == level]
         errors = [row.calibration_deviation for row in line]
-        reads, found = [row.reads for row in line], [row.calibration_error for row in line]
+        # Side by side, so that bars of one number of reads do not hide each other.
+        reads, found = [row.reads * 1.05 ** (k - 1) for row in line], [row.calibration_error for row in line]
         axes.errorbar(reads, found, errors, marker="o", capsize=3, color=colour, label=f"read noise {level:g}")
     _doublings(axes, sorted({row.reads for row in samples}))
     axes.set(xlabel="reads averaged", ylabel="expected calibration error")
@@ -59,14 +62,15 @@ def _coverage(axes: Any, rows: Sequence[Row]) -> None:
     samples = [row for row in rows if row.question == "samples"]
     most = max(row.reads for row in samples)
     axes.plot(COVERAGES, samples[0].kept_accuracy, label="one exact answer", **RIVAL)
-    for colour, row in zip(COLOURS, [row for row in samples if row.reads == most], strict=False):
+    for colour, row in zip(cycle(COLOURS), [row for row in samples if row.reads == most], strict=False):
         axes.plot(COVERAGES, row.kept_accuracy, "o-", color=colour, label=f"{most} reads, noise {row.level:g}")
     axes.set(xlabel="share of answers kept, the most confident first", ylabel="accuracy of what is kept")
     axes.set_title(f"what to leave out, {rows[0].kept_events:.0%} of the events", fontsize="medium")
 
 
 def _dither(axes: Any, rows: Sequence[Row]) -> None:
-    for colour, noise in zip(COLOURS, sorted({row.what.rpartition(" ")[2] for row in rows}, key=float), strict=False):
+    noises = sorted({row.what.rpartition(" ")[2] for row in rows}, key=float)
+    for colour, noise in zip(cycle(COLOURS), noises, strict=False):
         line = [row for row in rows if row.what.endswith(f" {noise}")]
         style = RIVAL if noise == "0" else {"color": colour}
         label = "no noise, 1 read" if noise == "0" else f"read noise {noise}, {line[0].reads} reads"
@@ -77,7 +81,7 @@ def _dither(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def _streams(axes: Any, rows: Sequence[Row]) -> None:
-    for colour, kept in zip(COLOURS, sorted({row.kept_events for row in rows}, reverse=True), strict=False):
+    for colour, kept in zip(cycle(COLOURS), sorted({row.kept_events for row in rows}, reverse=True), strict=False):
         exact, *line = [row for row in rows if row.kept_events == kept]
         axes.axhline(exact.accuracy, **{**RIVAL, "color": colour})
         label = f"{kept:.0%} of the events"
