@@ -48,25 +48,33 @@ class Pair:
 
 
 def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[Pair, ...]:
-    """Train a pair per seed."""
-    from experiments.training import float_twin_accuracy, gather, train
+    """Train a pair per seed; progress counts epochs."""
+    from experiments.training import Run, float_twin_accuracy, gather, train
     from experiments.training_config import load_config
 
     pairs = []
-    for done, seed in enumerate(config.seeds, start=1):
+    for number, seed in enumerate(config.seeds):
         dataset = Path(config.dataset) if config.dataset else None
         settings = load_config(config.training).changed(recordings=dataset, seed=seed)
         if config.epochs:
             settings = replace(settings, recipe=replace(settings.recipe, epochs=config.epochs))
         if settings.data.recordings and not config.emulated:
             settings = replace(settings, data=replace(settings.data, emulated_count=0, emulated_held_out=0))
+        epochs, total = settings.recipe.epochs, 2 * settings.recipe.epochs * len(config.seeds)
+        twin, own = (_half(on_progress, epochs, (2 * number + k) * epochs, total) for k in range(2))
+        twin(0, epochs)
         material = gather(settings)
-        floating = float_twin_accuracy(settings, material=material)
-        ternary = train(settings, material=material).score
+        floating = float_twin_accuracy(settings, Run(on_epoch=twin), material=material)
+        ternary = train(settings, Run(on_epoch=own), material=material).score
         if ternary is not None:
             pairs.append(Pair(seed, floating, ternary.accuracy))
-        on_progress(done, len(config.seeds))
+        own(epochs, epochs)  # a training may stop early
     return tuple(pairs)
+
+
+def _half(on_progress: OnProgress, epochs: int, before: int, total: int) -> OnProgress:
+    """Return a listener for one of a pair's trainings, which counts a teacher's epochs as a share of its own."""
+    return lambda done, of: on_progress(before + epochs * done // of, total)
 
 
 def table(pairs: tuple[Pair, ...]) -> str:

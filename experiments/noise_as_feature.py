@@ -205,6 +205,7 @@ def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[R
     bench = _bench(config)
     ways = list(_ways(config, bench))
     rows: list[Row] = []
+    on_progress(0, len(ways))
     for done, way in enumerate(ways, start=1):
         rows += bench.rows(way)
         on_progress(done, len(ways))

@@ -81,6 +81,7 @@ def run(config: Config, *, on_progress: OnProgress = ignore_progress) -> tuple[P
     """Return a point for every network and noise, as it is and retuned."""
     points: list[Point] = []
     total = len(config.networks) * len(config.noise)
+    on_progress(0, total)
     for name in config.networks:
         network = load_network(name)
         material = _material(network, config)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
-from hil.types import Telemetry
+if TYPE_CHECKING:
+    from hil.types import Telemetry
 
-__all__ = ["bytes_text", "clipped", "cosine_text", "cost_text", "count", "left_out_words", "percent", "quantity"]
+__all__ = [
+    "bytes_text",
+    "clipped",
+    "cosine_text",
+    "cost_text",
+    "count",
+    "duration_text",
+    "left_out_words",
+    "percent",
+    "quantity",
+]
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 UNITS = {"wall": "s", "instructions": "instructions", "cycles": "cycles"}
@@ -55,6 +67,21 @@ def count(number: int, thing: str) -> str:
         ('1 window', '2 windows')
     """
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in whole seconds, minutes or hours.
+
+    Example:
+        >>> duration_text(4.6), duration_text(95), duration_text(5000)
+        ('5 s', '1 min 35 s', '1 h 23 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def left_out_words(n_events: int) -> str:

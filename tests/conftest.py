@@ -21,6 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Shuffle the order only: nothing here draws from a global generator, and reseeding prints into captured output."""
     if hasattr(config.option, "randomly_reset_seed"):
         config.option.randomly_reset_seed = False
+    from hil.cli import waiting
+
+    waiting.FIRST_S = 600.0  # tests count the lines on stderr, and on a busy machine seconds pass
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

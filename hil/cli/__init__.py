@@ -4,9 +4,10 @@ Commands are entry points of the group ``hil.commands``; each lives in the packa
 imports nothing heavy at the top.
 """
 
-from hil.cli.answer import Answer, command, progress_bar
+from hil.cli.answer import Answer, command
 from hil.cli.main import main
 from hil.cli.options import figure_path, key_values
 from hil.cli.tables import listing
+from hil.cli.waiting import progress_bar
 
 __all__ = ["Answer", "command", "figure_path", "key_values", "listing", "main", "progress_bar"]

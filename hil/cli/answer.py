@@ -1,10 +1,9 @@
-"""What every command shares: an answer printed as text or JSON, and a progress bar for long work."""
+"""What every command returns: an answer, printed as text or JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from hil.progress import OnProgress
-
-__all__ = ["Answer", "command", "progress_bar"]
+__all__ = ["Answer", "command"]
 
 UNFOLDED = 100_000
 """Columns of what is no terminal: whoever searches the lines of a pipe or a file wants them whole."""
@@ -70,15 +67,3 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], cli
         return made
 
     return wrap
-
-
-@contextmanager
-def progress_bar(label: str) -> Iterator[OnProgress]:
-    """Show a progress bar on stderr, on a terminal only, while the block runs; yields the listener to hand down."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
