@@ -107,7 +107,8 @@ def _unpacked(path: Path) -> Iterator[Path]:
 def _read(folder: Path, on_progress: OnProgress) -> LabelledRecordings:
     listed = _listed(folder) or _by_folder(folder)
     if not listed:
-        raise FormatError(f"{folder.name} must hold a list of samples and classes, or a folder per class")
+        layouts = "a list of samples and classes, or a folder per class"
+        raise FormatError(f"{folder.name} must hold {layouts}{_near(folder)}")
     samples: list[EventBatch] = []
     geometries: set[Geometry] = set()
     for done, (path, _) in enumerate(listed, start=1):
@@ -143,6 +144,16 @@ def _listed(folder: Path) -> list[tuple[Path, str]]:
     return []
 
 
+def _near(folder: Path) -> str:
+    """Say which line keeps a text file from being a list, where there is one."""
+    for path in sorted(folder.rglob("*.txt")):
+        for number, words in _rows(path):
+            if len(words) != 2:
+                line = f"line {number} says {' '.join(words)[:60]!r}"
+                return f"; {path.name} is no list, because {line}, not a sample and its class in one word each"
+    return ""
+
+
 def _by_name(folder: Path) -> dict[str, list[Path]]:
     """Return the files below a folder under their names, whole and without one or more of their suffixes."""
     files: dict[str, list[Path]] = {}
@@ -157,11 +168,17 @@ def _by_name(folder: Path) -> dict[str, list[Path]]:
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not rows or any(len(row) != 2 for row in rows):
+    rows = [words for _, words in _rows(path)]
+    if any(len(words) != 2 for words in rows):
         return []
     return [(name, label) for name, label in rows]
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the words of every line that has some and is no comment, with its number from 1."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    numbered = ((number, line.split()) for number, line in enumerate(lines, start=1))
+    return [(number, words) for number, words in numbered if words and not words[0].startswith("#")]
 
 
 def _find(listing: Path, name: str, files: dict[str, list[Path]]) -> Path:

@@ -18,6 +18,9 @@ def held_out_split(total: int, count: int, *, seed: int) -> tuple[Int64Array, In
         ConfigError: Nothing would be left to learn from.
     """
     if not 0 <= count < total:
-        raise ConfigError(f"{count} recordings cannot be held out of {total}")
+        raise ConfigError(
+            f"{count} of {total} recordings cannot be held out: held_out and validation together must "
+            "leave at least one to learn from, and neither may be negative"
+        )
     order = stream(seed, "held out").permutation(total)
     return np.sort(order[count:]), np.sort(order[:count])

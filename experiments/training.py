@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,8 +120,14 @@ def train(config: TrainingConfig, run: Run | None = None, *, material: Material 
         material: What ``gather`` returned for this configuration, where several trainings share it.
 
     Raises:
+        ConfigError: The recipe trains real weights, which make no network.
         MissingDependencyError: The packages of the extra ``train`` are not installed.
     """
+    if config.recipe.precision != "ternary":
+        raise ConfigError(
+            "recipe precision must be 'ternary' to make a network, but is 'float'; "
+            "what ternary weights cost is asked by: hil experiment float_gap"
+        )
     for package in ("torch", "brevitas"):
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, extra="train", purpose="training")
@@ -173,8 +180,12 @@ def float_twin_accuracy(config: TrainingConfig, run: Run | None = None, *, mater
 
 def _captions(config: TrainingConfig) -> CaptionSet:
     captions = caption_files.load(Path(config.captions.vectors))
-    if captions.texts != config.captions.texts:
-        raise ConfigError(f"{config.captions.vectors} holds vectors of other captions; recompute them")
+    for held, wanted in zip_longest(captions.texts, config.captions.texts, fillvalue="nothing"):
+        if held != wanted:
+            raise ConfigError(
+                f"{config.captions.vectors} must hold the vectors of captions.texts, but where those say {wanted!r} "
+                f"it holds {held!r}; compute them anew with --text-model, or name another file"
+            )
     return captions
 
 
@@ -283,6 +294,8 @@ class _Lesson:
         folder = self.run.checkpoints
         if folder is None:
             return None
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"checkpoints are kept in a folder, but {folder} is a file; name another place")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.safetensors"
         if path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +16,35 @@ __all__ = ["DEFAULT_MODEL", "compute", "distances", "load", "save"]
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS = "model.safetensors"
+REMEDY = "compute it with hil train --text-model, or write your own vectors with quant.captions.save"
 
 
 def load(path: Path) -> CaptionSet:
     """Read captions that ``save`` wrote.
 
     Raises:
-        FormatError: The file is not such a file.
+        FormatError: There is no such file, or it is not such a file.
     """
+    if not path.is_file():
+        raise FormatError(f"there must be a file of caption vectors at {path}, but there is none; {REMEDY}")
+    if not zipfile.is_zipfile(path):
+        raise FormatError(f"{path} must be a NumPy archive (npz) of caption vectors, but is not; {REMEDY}")
     try:
         with np.load(path, allow_pickle=False) as archive:
             texts = tuple(str(text) for text in archive["texts"])
-            return CaptionSet(texts, archive["vectors"], str(archive["model"]), str(archive["model_sha256"]))
-    except (ValueError, KeyError, EOFError) as error:
-        raise FormatError(f"{path} must hold texts, vectors, model and model_sha256: {error}") from error
+            vectors = archive["vectors"].astype(np.float32)  # what numpy writes of one's own is float64
+            return CaptionSet(texts, vectors, str(archive["model"]), str(archive["model_sha256"]))
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{path} must hold texts, vectors, model and model_sha256: {error}; {REMEDY}") from error
 
 
 def save(captions: CaptionSet, path: Path) -> None:
-    """Write captions as a NumPy archive without pickles."""
+    """Write captions as a NumPy archive without pickles.
+
+    Args:
+        captions: Of any text model, or vectors of your own.
+        path: Where to; a name that does not end in ``.npz`` gets that ending.
+    """
     np.savez(
         path,
         texts=np.array(captions.texts),
@@ -49,6 +61,9 @@ def compute(texts: tuple[str, ...], *, model: str = DEFAULT_MODEL, name: str | N
         texts: One caption per class.
         model: A folder that holds the model, or its public name.
         name: What to call the model in the result; the folder's or public name when not given.
+
+    Returns:
+        (n_captions, d_out) float32 unit vectors, with the SHA-256 of the model's weights.
 
     Raises:
         MissingDependencyError: sentence-transformers cannot be imported.

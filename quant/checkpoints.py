@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hil.errors import ConfigError, FormatError
+from hil.files import write_whole
 
 if TYPE_CHECKING:
     from quant.training import Training
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["restore", "save"]
 
 MAGIC = "neuromorphic-hil training run"
-VERSION = "1"
+VERSION = "2"
+ANEW = "delete it to start anew"
 
 
 def save(training: Training, path: Path) -> None:
-    """Write a run's weights, optimiser and history; the file on disk is always a whole one."""
+    """Write a run's weights, optimiser and history; the file on disk is always a whole one.
+
+    Raises:
+        OSError: There is no room, or no right to write there; what was there is as it was.
+    """
     from safetensors.torch import save as to_bytes
 
     status = {"done": training.done, "history": [asdict(epoch) for epoch in training.history]}
@@ -34,12 +40,17 @@ def save(training: Training, path: Path) -> None:
         "status": json.dumps(status),
     }
     tensors = {name: tensor.contiguous() for name, tensor in _tensors(training).items()}
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(to_bytes(tensors, metadata))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, to_bytes(tensors, {**metadata, "sha256": _digest(tensors, metadata)}), durable=True)
+
+
+def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Return a hash of everything a checkpoint says, so that a run never goes on from other weights than its own."""
+    digest = hashlib.sha256(repr(sorted(metadata.items())).encode())
+    for name in sorted(tensors):
+        values = tensors[name].cpu()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:
@@ -61,7 +72,7 @@ def restore(training: Training, path: Path) -> None:
 
     tensors, metadata = _read(path)
     if metadata["run"] != training.fingerprint:
-        raise ConfigError(f"{path} belongs to a run with other settings; delete it to start anew")
+        raise ConfigError(f"{path} belongs to a run with other settings; {ANEW}, or name another folder")
     status = json.loads(metadata["status"])
     training.encoder.load_state_dict(_part(tensors, "encoder."))
     training.best = _part(tensors, "best.") or None
@@ -80,9 +91,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (SafetensorError, OSError) as error:
-        raise FormatError(f"{path} must hold a training run, but cannot be read: {error}") from error
+        raise FormatError(f"{path} must hold a training run, but cannot be read: {error}; {ANEW}") from error
     if metadata.get("format") != MAGIC or metadata.get("version") != VERSION:
-        raise FormatError(f"{path} must hold a training run of version {VERSION}, but does not say so")
+        raise FormatError(f"{path} must hold a training run of version {VERSION}, but does not say so; {ANEW}")
+    if metadata.pop("sha256", "") != _digest(tensors, metadata):
+        raise FormatError(f"{path} was altered: its SHA-256 is not the one it was written with; {ANEW}")
     return tensors, metadata
 
 

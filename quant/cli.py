@@ -31,6 +31,7 @@ __all__ = ["export_command", "verify_command"]
 def export_command(network: str, format_name: str, out: Path, options: dict[str, str]) -> Answer:
     """Write NETWORK (a path or a shipped name) in a format for hardware, and read it back before saying so."""
     from hil.errors import VerificationError
+    from hil.files import write_whole
     from hil.registry import load, load_network
 
     weight_format = _having(cast("WeightFormat", load("formats", format_name)), options)
@@ -38,7 +39,7 @@ def export_command(network: str, format_name: str, out: Path, options: dict[str,
     blob = weight_format.encode(loaded)
     if weight_format.decode(blob).digest != loaded.digest:
         raise VerificationError(f"format {format_name} does not hold this network exactly; nothing was written")
-    out.write_bytes(blob)
+    write_whole(out, blob)
     document = {
         "format": format_name,
         "path": str(out),
@@ -72,12 +73,13 @@ def verify_command(path: Path, network: str) -> Answer:
     expected = load_network(network)
     with progress_bar("reading back and running"):
         found = verify(path.read_bytes(), format_of(path), expected)
-    return Answer(found.as_document(), _text(path, found.as_document()), 0 if found.verified else 1)
+    return Answer(found.as_document(), _text(path, network, found.as_document()), 0 if found.verified else 1)
 
 
-def _text(path: Path, document: dict[str, object]) -> str:
+def _text(path: Path, network: str, document: dict[str, object]) -> str:
     if not document["verified"]:
         problems = "\n".join(f"  {problem}" for problem in cast("list[str]", document["problems"]))
-        return f"{path}: NOT verified\n{problems}"
+        anew = shlex.join(["hil", "export", network, "--format", str(document["format"]), "--out", str(path)])
+        return f"{path}: NOT verified\n{problems}\nto write it anew: {anew}"
     ran = f", {document['outputs_compared']:,} outputs equal" if document["outputs_compared"] else ""
     return f"{path}: verified by {document['reader']}: {document['codes_compared']:,} codes equal{ran}"

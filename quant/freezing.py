@@ -59,6 +59,9 @@ def fold(block: Block, input_scale: float) -> FoldedLayer:
     Args:
         block: Weights, batch norm and activation.
         input_scale: What one integer step of its input is worth.
+
+    Raises:
+        InvalidValueError: A weight is not finite.
     """
     weight = block.linear.weight.detach().cpu().numpy()
     codes, weight_scale = absmean_codes(weight)
@@ -107,9 +110,20 @@ def freeze(
 ) -> TernaryNetwork:
     """Return the integer network of a trained ternary encoder.
 
+    Args:
+        encoder: Trained with ``precision="ternary"``.
+        name: Of the network.
+        features: How events become its input.
+        captions: What its embedding is compared with.
+        gate_threshold: Cosine distance above which an event is worth sending.
+        metadata: Provenance, in words.
+
     Raises:
-        InvalidValueError: A channel's bias leaves the accumulator's range: its norm has collapsed.
+        InvalidValueError: The encoder is a float twin, whose weights were never meant to be rounded, or a channel's
+            bias leaves the accumulator's range: its norm has collapsed.
     """
+    if not all(stage.linear.ternary for stage in encoder.stages):
+        raise InvalidValueError("only a ternary encoder can be frozen, but this one was trained with real weights")
     layers: list[TernaryLayer] = []
     scale, output_scale = encoder.input_scale, np.ones(0)
     for block in encoder.stages:
@@ -137,6 +151,7 @@ def _integer_layer(folded: FoldedLayer, index: int) -> TernaryLayer:
         factors = requantisation(np.abs(gain) / folded.activation_scale)
     if np.abs(offset).max() > LARGEST_BIAS:
         raise InvalidValueError(
-            f"bias of layer {index} must stay within {LARGEST_BIAS}, but reaches {np.abs(offset).max()}"
+            f"bias of layer {index} must stay within {LARGEST_BIAS}, but reaches {np.abs(offset).max():.3g}: "
+            "its norm has collapsed; train with a lower learning rate or more data"
         )
     return TernaryLayer(codes, np.rint(offset).astype(np.int32), folded.weight_scale, factors, folded.patches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -29,6 +30,12 @@ class LayerPlan:
     stride: int = 1
     padding: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a layer that has no outputs or never moves on."""
+        for name, least in (("channels", 1), ("kernel", 0), ("stride", 1), ("padding", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"layer {name} must be at least {least}, but is {getattr(self, name)}")
+
     def patches(self, shape: tuple[int, int, int]) -> Patches | None:
         """Return the geometry on an input of (channels, height, width), or None for a dense layer."""
         if not self.kernel:
@@ -47,7 +54,7 @@ class Recipe:
     Attributes:
         layers: Hidden layers; the layer into caption space follows them.
         epochs: Passes over the training set, each freshly augmented.
-        batch: Windows a step.
+        batch: Windows a step, at least two.
         learning_rate: At the start, after a warm-up of one twentieth of the steps.
         second_learning_rate: At the start of the second half.
         weight_decay: Of the latent weights, in the first half.
@@ -81,13 +88,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse settings under which nothing is learned."""
-        for name in ("epochs", "batch", "learning_rate", "temperature"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"recipe {name} must be positive, but is {getattr(self, name)}")
-        if min(self.teacher_weight, self.patience, self.weight_noise, self.weight_decay) < 0:
-            raise ConfigError("recipe weights, noise and patience must not be negative, but one is")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"recipe dropout must be at least 0 and below 1, but is {self.dropout}")
+        for name in ("epochs", "learning_rate", "temperature"):
+            self._check(name, "positive and finite", 0 < getattr(self, name) < math.inf)
+        for name in ("second_learning_rate", "weight_decay", "pull", "weight_noise", "teacher_weight", "patience"):
+            self._check(name, "at least 0 and finite", 0 <= getattr(self, name) < math.inf)
+        for name in ("dropout", "substrate_from"):
+            self._check(name, "at least 0 and below 1", 0 <= getattr(self, name) < 1)
+        self._check("batch", "at least 2", self.batch >= 2)  # a norm has no deviation in a batch of one
+
+    def _check(self, name: str, expected: str, met: bool) -> None:  # noqa: FBT001
+        if not met:
+            raise ConfigError(f"recipe {name} must be {expected}, but is {getattr(self, name)}")
 
     @property
     def float_twin(self) -> Recipe:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hil.errors import InvalidValueError
 from hil.network import CaptionSet
 from hil.progress import OnProgress, ignore_progress
 from hil.rng import stream
@@ -70,7 +71,15 @@ def reproducible(threads: int) -> Iterator[None]:
     """Make torch compute the same bits every time: deterministic algorithms, a fixed number of threads.
 
     Memory is not filled before it is written: that finds kernels that read too early, and costs a tenth of the time.
+
+    Args:
+        threads: At least one.
+
+    Raises:
+        InvalidValueError: There are none.
     """
+    if threads < 1:
+        raise InvalidValueError(f"training needs at least 1 thread, but got {threads}")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # torch's types do not know what it holds
     filling = memory.fill_uninitialized_memory
@@ -110,6 +119,23 @@ def new_encoder(recipe: Recipe, d_out: int, shape: tuple[int, int, int], *, seed
     return Encoder(shape, recipe.layers, d_out, precision=recipe.precision, dropout=recipe.dropout)
 
 
+def _device(name: str) -> torch.device:
+    """Return a torch device of this machine.
+
+    Raises:
+        InvalidValueError: There is no such kind of device, or none of it here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for a device
+        reason = " ".join(str(error).split())[:120]
+        raise InvalidValueError(
+            f"training needs a device that torch finds here, such as cpu or cuda, but got {name!r}: {reason}"
+        ) from error
+    return device
+
+
 class Training:
     """One training run, epoch by epoch.
 
@@ -136,7 +162,7 @@ class Training:
         about: str = "",
     ) -> None:
         self.recipe, self.seed, self.device, self.teacher, self.about = recipe, seed, device, teacher, about
-        self.encoder = encoder.to(device)
+        self.encoder = encoder.to(_device(device))
         self.substrate = GaussianCells(recipe.weight_noise) if recipe.weight_noise else substrate
         self.captions = torch.tensor(captions.vectors, device=device)
         self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
@@ -169,15 +195,25 @@ class Training:
         return [{"params": decaying, "weight_decay": self.recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
 
     def run_epoch(self, windows: Windows, validation: Labelled | None) -> Epoch:
-        """Learn from one epoch's windows and return what came of it."""
+        """Learn from one epoch's windows and return what came of it.
+
+        Args:
+            windows: What to learn from, at least two of them.
+            validation: Windows that are only scored.
+
+        Raises:
+            InvalidValueError: There are too few windows, or the loss is no number any more.
+        """
         _seed_torch(self.seed, "epoch", self.done)
         self._place()
         before = self._codes()
         data = windows.epoch(self.done)
+        if len(data.labels) < 2:
+            raise InvalidValueError(f"training needs at least 2 windows to learn from, but got {len(data.labels)}")
         order = stream(self.seed, "training", "order", self.done).permutation(len(data.labels))
         steps = [order[i : i + self.recipe.batch] for i in range(0, len(order) - 1, self.recipe.batch)]
         self.encoder.train()
-        losses = [self._step(data, rows, (self.done + i / len(steps))) for i, rows in enumerate(steps) if len(rows) > 1]
+        losses = [self._step(data, rows, (self.done + i / len(steps))) for i, rows in enumerate(steps)]
         accuracy, cosine = score(self.encoder, self.captions, validation) if validation else (math.nan, math.nan)
         flipped = float((before != self._codes()).float().mean())
         rate = self.optimiser.param_groups[0]["lr"]
@@ -202,6 +238,11 @@ class Training:
         features = torch.from_numpy(data.features[rows]).to(self.device, torch.float32)
         labels = torch.from_numpy(data.labels[rows]).to(self.device)
         loss = self._loss(features, labels)
+        if not torch.isfinite(loss):
+            raise InvalidValueError(
+                f"the loss must stay a number, but is {float(loss.detach())} in epoch {self.done + 1}; "
+                f"lower learning_rate (it is {self.recipe.learning_rate}) or raise temperature"
+            )
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()

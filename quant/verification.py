@@ -130,7 +130,9 @@ def verify(blob: bytes, weight_format: WeightFormat, network: TernaryNetwork) ->
         problems.append("weights agree, but a bias, a factor or a scale differs")
     if problems and decoded.name != network.name:
         problems.insert(
-            0, f"the file says that it holds network {decoded.name!r}, but was held against {network.name!r}"
+            0,
+            f"the file says that it holds network {decoded.name!r}, but was held against {network.name!r}; "
+            "--network says what it should hold",
         )
     if problems:
         return Verification(weight_format.name, None, 0, 0, tuple(problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def train_command(
     from experiments.training import Run, train
     from experiments.training_config import load_config, recompute_captions
     from experiments.training_report import page
+    from hil.files import write_whole
     from hil.registry import weight_format_for
 
     settings = load_config(config).changed(recordings=dataset, seed=seed, device=device)
@@ -55,7 +57,7 @@ def train_command(
         settings = recompute_captions(settings, text_model, out.with_name(f"{out.name.split('.')[0]}.captions.npz"))
     with progress_bar("reading recordings") as on_data, progress_bar("learning") as on_epoch:
         trained = train(settings, Run(checkpoints, on_data, on_epoch))
-    _replace(out, weight_format.encode(trained.network))
+    write_whole(out, weight_format.encode(trained.network))
     if pages["report"]:
         pages["report"].write_text(page(settings, trained), encoding="utf-8")
     if pages["card"]:
@@ -73,16 +75,10 @@ def _write_card(path: Path, settings: TrainingConfig, trained: Trained, *, comma
 
 def _make_ready(path: Path) -> None:
     """Refuse a file that cannot be written before minutes are spent on what goes into it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InvalidValueError(f"{path} must be a file in a folder that can be written to, but is not")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that a run that is stopped leaves the old one or none."""
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
+    with suppress(FileExistsError, NotADirectoryError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidValueError(f"{path} must be a file in a folder that can be written to, but is not; name another")
 
 
 def _document(trained: Trained, out: Path) -> dict[str, Any]:

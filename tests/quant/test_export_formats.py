@@ -34,6 +34,20 @@ CONVOLUTION = random_network(
 )
 SINGLE = random_network((7, 3), rng=stream(1, "exports", "single"))
 
+
+def filled(layer: TernaryLayer, code: int) -> TernaryLayer:
+    """Return a layer without a zero, or with nothing else: signs of -1 stay where ``code`` is 1."""
+    return dataclasses.replace(layer, weight=np.where(layer.weight < 0, -code, code).astype(np.int8))
+
+
+def extreme(sizes: tuple[int, ...], patches: Patches | None, code: int) -> TernaryNetwork:
+    network = random_network(sizes, rng=stream(3, "exports", str(sizes)), patches=patches)
+    return dataclasses.replace(network, layers=tuple(filled(layer, code) for layer in network.layers))
+
+
+STRIDE_3 = extreme((0, 1), Patches(1, 10, 7, kernel=2, stride=3, padding=2), code=1)  # one output, no weight is zero
+ALL_ZERO = extreme((257, 6, 5), None, code=0)  # one column more than a block of ggml
+
 codes = st.tuples(st.integers(1, 6), st.integers(1, 23)).flatmap(
     lambda shape: st.lists(
         st.lists(st.sampled_from([-1, 0, 1]), min_size=shape[1], max_size=shape[1]),
@@ -122,7 +136,11 @@ def test_padding_that_is_not_zero_is_refused():
 
 @pytest.mark.tool("gcc", "iverilog", "vvp")
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [DENSE, CONVOLUTION, SINGLE], ids=["dense", "convolution", "single"])
+@pytest.mark.parametrize(
+    "network",
+    [DENSE, CONVOLUTION, SINGLE, STRIDE_3, ALL_ZERO],
+    ids=["dense", "convolution", "single", "stride 3", "all zero"],
+)
 @pytest.mark.parametrize("name", names("formats"))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_registered_format_is_verified_by_its_independent_reader(name, network):

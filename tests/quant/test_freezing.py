@@ -43,6 +43,11 @@ def trained_like(plans: tuple[LayerPlan, ...], seed: int = 0) -> tuple[Encoder, 
     return encoder, features
 
 
+def test_freeze_when_encoder_has_real_weights_then_refused() -> None:
+    with pytest.raises(InvalidValueError, match="only a ternary encoder"):
+        freeze(Encoder(SHAPE, PLANS["dense"], 24, precision="float"), name="twin")
+
+
 def stage_outputs(encoder: Encoder, features: Int8Array) -> list[np.ndarray]:
     values, outputs = torch.from_numpy(features).float(), []
     with torch.no_grad():

@@ -12,13 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("brevitas")
 
-from hil.errors import ConfigError, FormatError  # noqa: E402
+from hil.errors import ConfigError, FormatError, InvalidValueError  # noqa: E402
 from hil.rng import stream  # noqa: E402
 from hil.testing.networks import reference_layers  # noqa: E402
 from quant.checkpoints import restore, save  # noqa: E402
 from quant.encoder import Encoder  # noqa: E402
 from quant.freezing import freeze  # noqa: E402
-from quant.measuring import embed, score  # noqa: E402
+from quant.measuring import Labelled, embed, score  # noqa: E402
 from quant.recipe import LayerPlan, Recipe  # noqa: E402
 from quant.training import Training, learning_rate, new_encoder, reproducible, train  # noqa: E402
 from tests.quant.toy import D_OUT, SHAPE, Toy, captions  # noqa: E402
@@ -87,6 +87,56 @@ def test_restore_when_file_is_cut_then_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_bytes((tmp_path / "run").read_bytes()[:-5])
     with pytest.raises(FormatError, match="must hold a training run"):
         restore(fresh(RECIPE, seed=1), tmp_path / "run")
+
+
+def test_restore_when_one_weight_was_altered_then_refused(tmp_path: Path) -> None:
+    training, path = run(epochs=1), tmp_path / "run"
+    save(training, path)
+    weight = training.encoder.stages[0].linear.weight.detach().numpy().tobytes()[:8]
+    altered = path.read_bytes().replace(weight, weight[::-1])
+    assert altered != path.read_bytes()
+    path.write_bytes(altered)
+    with pytest.raises(FormatError, match=r"altered.*delete it to start anew"):
+        restore(fresh(RECIPE, seed=1), path)
+
+
+class Few:
+    """As many windows as asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def epoch(self, index: int) -> Labelled:
+        whole = Toy().epoch(index)
+        return Labelled(whole.features[: self.count], whole.labels[: self.count])
+
+
+def test_training_when_there_is_one_window_then_says_that_it_needs_two() -> None:
+    with pytest.raises(InvalidValueError, match="at least 2 windows to learn from, but got 1"):
+        train(Few(1), None, fresh(RECIPE, seed=1))
+
+
+def test_training_when_a_batch_would_end_with_one_window_then_it_is_left_for_another_epoch() -> None:
+    train(Few(RECIPE.batch + 1), None, training := fresh(RECIPE, seed=1))
+    assert all(math.isfinite(epoch.loss) for epoch in training.history)
+
+
+def test_training_when_it_diverges_then_stops_and_says_what_to_lower() -> None:
+    wild = Recipe((LayerPlan(24),), epochs=3, batch=16, learning_rate=1e30)
+    with pytest.raises(InvalidValueError, match=r"loss must stay a number, .*lower learning_rate \(it is 1e\+30\)"):
+        train(Toy(), None, fresh(wild, seed=1))
+
+
+@pytest.mark.parametrize("device", ["toaster", "meta"])
+def test_training_when_device_is_not_here_then_says_so(device: str) -> None:
+    encoder = new_encoder(RECIPE, D_OUT, SHAPE, seed=1)
+    with pytest.raises(InvalidValueError, match=f"device that torch finds here.*got '{device}'"):
+        Training(RECIPE, captions(), encoder, seed=1, device=device)
+
+
+def test_training_when_there_is_no_thread_then_refused() -> None:
+    with pytest.raises(InvalidValueError, match="at least 1 thread, but got 0"), reproducible(0):
+        pass
 
 
 def test_training_when_validation_stops_rising_then_best_epoch_is_kept() -> None:
