@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
 from hil.cli import key_values
+from hil.errors import DamagedFileError
 
 __all__ = ["reading_options"]
 
@@ -15,7 +17,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def reading_options(function: Command) -> Command:
-    """Add ``--format``, ``--option`` and ``--salvage`` to a command."""
+    """Add ``--format``, ``--option`` and ``--salvage`` to a command, and name the last where it is needed."""
+
+    @wraps(function)
+    def run(*arguments: Any, salvage: bool, **more: Any) -> Any:
+        try:
+            return function(*arguments, salvage=salvage, **more)
+        except DamagedFileError as error:
+            if salvage:
+                raise
+            message = f"{error.message}; --salvage reads what is sound"
+            raise DamagedFileError(message, offset_bytes=error.offset_bytes) from error
+
+    decorated = cast("Command", run)
     for option in (
         click.option("--salvage", is_flag=True, help="Step over damage and account for it."),
         click.option(
@@ -28,5 +42,5 @@ def reading_options(function: Command) -> Command:
         ),
         click.option("--format", "format_name", help="Read as this format; headerless files need it."),
     ):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    return decorated

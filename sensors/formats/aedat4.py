@@ -58,6 +58,7 @@ class Aedat4:
             self.name,
             header.geometries[stream],
             expected_events=header.file_bytes // ABOUT_EVENT_BYTES,
+            assumed=_assumed(header, stream, options),
         )
 
         def decode(sink: Sink) -> Steps:
@@ -77,6 +78,12 @@ def _pick_stream(header: Header, options: Mapping[str, str]) -> int:
         message = f"stream {wanted} holds no events; streams that do: {available}"
         raise FormatError(message)
     return wanted
+
+
+def _assumed(header: Header, stream: int, options: Mapping[str, str]) -> str:
+    if "stream" in options or len(header.geometries) == 1:
+        return ""
+    return f"stream {stream} of the streams of events {sorted(header.geometries)}; say otherwise with stream"
 
 
 class _Packet(NamedTuple):

@@ -39,10 +39,12 @@ class Dat:
     about = "Prophesee DAT (.dat)"
 
     def recognises(self, head: bytes, path: Path) -> bool:
-        """Look for a header that is not a RAW file's, and the two bytes behind it."""
+        """Look for a header that is not a RAW file's, and that says what it is or has the two bytes behind it."""
         header = percent_header.parse(head)
         if not header.start or header.encoding or "format" in header.fields:
             return False
+        if "contains" in header.fields:
+            return True
         after = head[header.start : header.start + 2]
         return len(after) == 2 and after[1] == EVENT_BYTES and after[0] in {*EVENT_TYPES, TRIGGER}
 
@@ -62,7 +64,7 @@ class Dat:
             path, start, np.uint64, _kernel, limits, (EARLIEST_US, 0, 0), EVENT_BYTES, events_when_cut=1
         )
         expected = (path.stat().st_size - start) // EVENT_BYTES
-        layout = Layout(self.name, geometry, expected, assumed=assumed, start_us=header.start_us)
+        layout = Layout(self.name, geometry, expected, assumed=assumed, start_us=header.start_us, resizable=True)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from hil.registry import refuse_unknown_options
@@ -18,6 +20,7 @@ from sensors.formats.words import Kernel, WordStream
 
 __all__ = ["EventWords", "RawFormat"]
 
+GUESS_BYTES = 1 << 16
 REORDER_US = 16  # how far arbitration in the sensor can put events out of order; later ones are damage
 
 
@@ -33,6 +36,7 @@ class EventWords:
         events_per_word: Most events one word can hold.
         bytes_per_event: About what an event takes.
         size: Of the sensor when the header does not say.
+        guess_legacy: Tells from the first words whether their halves are swapped; None where they cannot be.
     """
 
     dtype: npt.DTypeLike
@@ -42,6 +46,14 @@ class EventWords:
     events_per_word: int
     bytes_per_event: int
     size: Geometry
+    guess_legacy: Callable[[npt.NDArray[Any]], bool] | None = None
+
+
+def _first_words(path: Path, start: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    with path.open("rb") as file:
+        file.seek(start)
+        head = file.read(GUESS_BYTES)
+    return np.frombuffer(head, dtype, count=len(head) // np.dtype(dtype).itemsize)
 
 
 class RawFormat:
@@ -67,8 +79,7 @@ class RawFormat:
             header = percent_header.read(file)
         geometry, assumed = self._geometry(header, options)
         reorder_us = option.number(options, "reorder_us", REORDER_US, low=0, high=10_000)
-        legacy = "legacy" if header.legacy_words else "little"
-        swapped = option.choice(options, "endianness", legacy, ("little", "legacy")) == "legacy"
+        swapped, assumed_order = self._halves(path, header, options)
         words = self._words
         stream = WordStream(
             path,
@@ -82,8 +93,19 @@ class RawFormat:
             complaint=self._complaint,
         )
         expected = (path.stat().st_size - header.start) // words.bytes_per_event
-        layout = Layout(self.name, geometry, expected, reorder_us, assumed, header.start_us)
+        assumed = "\n".join(filter(None, (assumed_order, assumed)))
+        layout = Layout(self.name, geometry, expected, reorder_us, assumed, header.start_us, resizable=True)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
+
+    def _halves(self, path: Path, header: PercentHeader, options: Mapping[str, str]) -> tuple[bool, str]:
+        """Return whether the halves of words are swapped, and a sentence where the first words had to tell."""
+        legacy, assumed = header.legacy_words, ""
+        if legacy is None and self._words.guess_legacy and "endianness" not in options:
+            legacy = self._words.guess_legacy(_first_words(path, header.start, self._words.dtype))
+            order = "swapped" if legacy else "usual"
+            assumed = f"halves of words in {order} order, which the header does not say; say otherwise with endianness"
+        stated = "legacy" if legacy else "little"
+        return option.choice(options, "endianness", stated, ("little", "legacy")) == "legacy", assumed
 
     def _geometry(self, header: PercentHeader, options: Mapping[str, str]) -> tuple[Geometry, str]:
         known = header.geometry

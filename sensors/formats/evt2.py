@@ -41,7 +41,7 @@ def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry) -> int:
     Raises:
         InvalidValueError: The format cannot hold the sensor or the times, or the events are out of order.
     """
-    from sensors.formats.kernels.evt2 import encode
+    from sensors.formats.kernels.evt2 import TIME_HIGH, encode
 
     LIMITS.check_size(geometry)
     state = np.full(1, -1, np.int64)
@@ -53,4 +53,6 @@ def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry) -> int:
             for part in encoded(batch, words, lambda rest: encode(rest.t, rest.x, rest.y, rest.p, state, words)):
                 file.write(part)
             written += len(batch)
+        if not written:
+            file.write(np.array([TIME_HIGH << 28], "<u4").tobytes())  # a file of nothing but a header counts as cut
     return written

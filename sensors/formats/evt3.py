@@ -50,7 +50,7 @@ def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry, *, vect
     Raises:
         InvalidValueError: The format cannot hold the sensor or the times, or the events are out of order.
     """
-    from sensors.formats.kernels.evt3 import encode
+    from sensors.formats.kernels.evt3 import TIME_HIGH, encode
 
     LIMITS.check_size(geometry)
     state = np.full(3, -1, np.int64)
@@ -66,4 +66,6 @@ def write(path: Path, batches: Iterable[EventBatch], geometry: Geometry, *, vect
             for part in encoded(batch, words, take):
                 file.write(part)
             written += len(batch)
+        if not written:
+            file.write(np.array([TIME_HIGH << 12], "<u2").tobytes())  # a file of nothing but a header counts as cut
     return written

@@ -41,7 +41,7 @@ class Hdf5:
         """Open a recording; options: ``width``, ``height``, ``time_unit``."""
         refuse_unknown_options(options, ["width", "height", "time_unit"], of=self.name)
         found = Remote(path, options).inspect()
-        layout = Layout(self.name, found.geometry, found.events, assumed=found.assumed)
+        layout = Layout(self.name, found.geometry, found.events, assumed=found.assumed, resizable=True)
         return FileRecording(path, layout, partial(_decode, path, options), salvage=salvage)
 
 

@@ -47,7 +47,7 @@ class Nmnist:
         geometry = option.geometry(options, SIZE)
         limits = (geometry.width, geometry.height)
         stream = WordStream(path, 0, np.uint8, _kernel, limits, (EARLIEST_US, 0, 0), RECORD_BYTES, events_when_cut=1)
-        layout = Layout(self.name, geometry, expected_events=path.stat().st_size // RECORD_BYTES)
+        layout = Layout(self.name, geometry, expected_events=path.stat().st_size // RECORD_BYTES, resizable=True)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 

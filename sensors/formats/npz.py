@@ -84,7 +84,9 @@ class Npz:
         def decode(sink: Sink) -> Steps:
             yield from _decode(path, members, geometry, times, sink)
 
-        return FileRecording(path, Layout(self.name, geometry, events, assumed=assumed), decode, salvage=salvage)
+        return FileRecording(
+            path, Layout(self.name, geometry, events, assumed=assumed, resizable=True), decode, salvage=salvage
+        )
 
 
 def _archive(path: Path) -> zipfile.ZipFile:

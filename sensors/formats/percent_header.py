@@ -66,13 +66,13 @@ class PercentHeader:
         return ENCODINGS.get(self.fields.get("evt", ""), "")
 
     @property
-    def legacy_words(self) -> bool:
-        """Whether the two halves of a 64-bit word are swapped, as systems before Saphir wrote EVT 2.1."""
+    def legacy_words(self) -> bool | None:
+        """Whether the two halves of a 64-bit word are swapped, as systems before Saphir wrote EVT 2.1; None unsaid."""
         written = self.format_options.get("endianness") or self.fields.get("endianness", "")
         if written:
             return written == "legacy"
         system = self.fields.get("system_ID", "")
-        return system.isdecimal() and 0 < int(system) < 0x37
+        return 0 < int(system) < 0x37 if system.isdecimal() else None
 
     @property
     def start_us(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 from weakref import WeakSet
 
-from hil.errors import FormatError, InputError
+from hil.errors import DamagedFileError, FormatError, InputError
 from hil.types import EventBatch, Geometry, Loss
 from sensors.formats.account import LossAccount
 from sensors.formats.sink import Sink
@@ -19,6 +19,7 @@ Steps: TypeAlias = Generator[int, None, None]
 Decode: TypeAlias = Callable[[Sink], Steps]
 """Reads a file from its start and commits events to the sink; each step yields the byte it has come to."""
 
+OUTSIDE = "outside the sensor"
 BATCH_EVENTS = 1 << 16
 SPARE_EVENTS = 1 << 13  # for those that wait for the next batch
 MOST_EXPECTED_EVENTS = 1 << 26
@@ -35,6 +36,7 @@ class Layout:
         reorder_us: How late an event may be and still count as sound; it is put in order.
         assumed: What the file does not say and we took for granted, a sentence a line; or nothing.
         start_us: Added to every time in the file.
+        resizable: Whether options ``width`` and ``height`` overrule what the file says.
     """
 
     format: str
@@ -43,6 +45,7 @@ class Layout:
     reorder_us: int = 0
     assumed: str = ""
     start_us: int = 0
+    resizable: bool = False
 
 
 class FileRecording:
@@ -101,9 +104,16 @@ class FileRecording:
         self._steps.clear()
 
     def _named(self, steps: Steps) -> Steps:
-        """Put the file's name into what is wrong with it."""
+        """Put the file's name into what is wrong with it, and the size of the sensor where an event lies outside."""
         try:
             yield from steps
+        except DamagedFileError as error:
+            message = error.message
+            if OUTSIDE in message:
+                size = f"{OUTSIDE} of {self.geometry.width} x {self.geometry.height}"
+                remedy = "; say its true size with width and height" if self._layout.resizable else ""
+                message = message.replace(OUTSIDE, size) + remedy
+            raise type(error)(message, offset_bytes=error.offset_bytes).in_file(self.path) from error
         except FormatError as error:
             raise error.in_file(self.path) from error
 

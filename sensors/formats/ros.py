@@ -33,6 +33,7 @@ class Topic:
         self.sink = sink
         self.geometry = geometry
         self.seen: list[str] = []
+        self.of_events: list[str] = []
         self._name = name
         self._connection: int | None = None
         self._messages: EventMessages | None = None
@@ -50,6 +51,8 @@ class Topic:
             FormatError: It is the one that was asked for, but holds no events.
         """
         self.seen.append(f"{name} ({message_type})")
+        if is_event_type(message_type) and name not in self.of_events:
+            self.of_events.append(name)
         if self._connection is not None or (self._name and name != self._name):
             return
         if is_event_type(message_type):
@@ -110,20 +113,25 @@ class BagFormat(ABC):
                 message = f"a file of format {self.name} starts with {self.signature!r}"
                 raise FormatError(message)
         name = options.get("topic", "")
-        geometry = self._learn(path, name, salvage=salvage)
+        geometry, assumed = self._learn(path, name, salvage=salvage)
 
         def decode(sink: Sink) -> Steps:
             return self.steps(path, Topic(sink, name, geometry))
 
-        return FileRecording(path, Layout(self.name, geometry, reorder_us=REORDER_US), decode, salvage=salvage)
+        return FileRecording(
+            path, Layout(self.name, geometry, reorder_us=REORDER_US, assumed=assumed), decode, salvage=salvage
+        )
 
-    def _learn(self, path: Path, name: str, *, salvage: bool) -> Geometry:
+    def _learn(self, path: Path, name: str, *, salvage: bool) -> tuple[Geometry, str]:
+        """Return the size of the sensor, and a sentence where the topic was chosen among several."""
         topic = Topic(Sink(LossAccount(), salvage=salvage, capacity=0), name, None)
         steps = self.steps(path, topic)
         for _ in steps:
             if topic.geometry:
                 steps.close()
-                return topic.geometry
+                first, others = topic.of_events[0], ", ".join(topic.of_events[1:])
+                chosen = f"topic {first}, because it is the first; {others} hold events, too; say otherwise with topic"
+                return topic.geometry, chosen if others and not name else ""
         wanted = f"on topic {name}" if name else "of events"
         message = f"the file has no messages {wanted}; its topics: {', '.join(topic.seen) or 'none'}"
         raise FormatError(message)

@@ -75,7 +75,7 @@ class Text:
             ending=b"\n",
         )
         assumed = "\n".join(filter(None, (assumed_order, assumed_unit, assumed_size)))
-        layout = Layout(self.name, geometry, file_bytes // ABOUT_LINE_BYTES, assumed=assumed)
+        layout = Layout(self.name, geometry, file_bytes // ABOUT_LINE_BYTES, assumed=assumed, resizable=True)
         return FileRecording(path, layout, stream.decode, salvage=salvage)
 
 

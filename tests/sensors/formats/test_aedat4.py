@@ -243,3 +243,27 @@ def test_salvage_when_the_index_claims_more_than_fits_does_not_count_it_as_lost(
     assert len(EventBatch.concatenate(list(recording))) == 1900
     assert recording.lost is not None
     assert recording.lost.events is None
+
+
+def test_file_with_frames_inertia_triggers_and_a_second_camera_says_which_events_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat4"
+    config = dv.io.MonoCameraWriter.Config("camera", dv.CompressionType.LZ4)
+    config.addEventStream((34, 34))
+    config.addEventStream((64, 48), "others")
+    config.addFrameStream((34, 34))
+    config.addImuStream()
+    config.addTriggerStream()
+    writer = dv.io.MonoCameraWriter(str(path), config)
+    batches = {"events": events(500), "others": events(700, size=Geometry(64, 48), seed=3)}
+    for name, batch in batches.items():
+        store = dv.EventStore()
+        for event in zip(batch.t.tolist(), batch.x.tolist(), batch.y.tolist(), batch.p.tolist(), strict=True):
+            store.push_back(*event)
+        writer.writeEvents(store, name)
+    writer.writeFrame(dv.Frame(5, np.zeros((34, 34), np.uint8)))
+    writer.writeTrigger(dv.Trigger(7, dv.TriggerType.EXTERNAL_SIGNAL_RISING_EDGE))
+    del writer
+    recording = sensors.open(path)
+    assert_same(recording.read(), batches["events"])  # type: ignore[attr-defined]
+    assert "stream 0 of the streams of events [0, 3]" in recording.assumed  # type: ignore[attr-defined]
+    assert_same(sensors.read(path, options={"stream": "3"}), batches["others"])

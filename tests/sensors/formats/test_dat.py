@@ -62,3 +62,11 @@ def test_polarity_that_is_neither_is_damage(tmp_path: Path) -> None:
 def test_start_that_faery_took_off_is_put_back(tmp_path: Path) -> None:
     header = b"% Version 2\n% Width 640\n% Height 480\n% T0 1000\n"
     assert sensors.read(dat_file(tmp_path, header, b"\x0c\x08", [(5, 1)])).t.tolist() == [1005]
+
+
+@pytest.mark.parametrize(("after", "said"), [(b"", "ends with its header"), (b"\x0c\x10" + bytes(16), "16 bytes")])
+def test_header_of_events_with_something_else_behind_it_is_named(tmp_path: Path, after: bytes, said: str) -> None:
+    path = tmp_path / "a.dat"
+    path.write_bytes(b"% Data file containing CD events.\n% Version 2\n" + after)
+    with pytest.raises(DamagedFileError, match=said):
+        sensors.open(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +268,33 @@ def test_evt3_base_column_that_runs_far_off_the_sensor_never_comes_back_on_it(tm
     path = evt3_file(tmp_path, [0x8001, 0x0001, 0x3000, *empty, 0x4001, 0x4000, 0x5000, *[0x2001] * 10])
     with pytest.raises(DamagedFileError, match="outside"):
         sensors.read(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_halves_of_words_are_told_by_the_times_where_the_header_does_not_say(tmp_path: Path, *, legacy: bool) -> None:
+    batch = events(2000, size=Geometry(640, 480))
+    path = tmp_path / "a.raw"
+    builders.evt21(path, batch, Geometry(640, 480), legacy=legacy)
+    header, _, words = path.read_bytes().partition(b"% end\n")
+    path.write_bytes(re.sub(rb"endianness=\w+;", b"", header) + b"% end\n" + words)
+    recording = sensors.open(path)
+    assert_same(recording.read(), batch)  # type: ignore[attr-defined]
+    assert ("swapped" if legacy else "usual") in recording.assumed  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["aedat4", "dat", "evt2", "evt3", "npz", "text"])
+def test_recording_without_events_is_written_and_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.bin"
+    assert import_module(f"sensors.formats.{name}").write(path, [], Geometry(64, 48)) == 0
+    recording = sensors.open(path)
+    assert (list(recording), recording.geometry, recording.lost) == ([], Geometry(64, 48), None)
+
+
+def test_sensor_that_is_too_small_in_the_header_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    batch = events(200)
+    evt2.write(path, [batch], Geometry(34, 34))
+    path.write_bytes(path.read_bytes().replace(b"width=34", b"width=10"))
+    with pytest.raises(DamagedFileError, match="outside the sensor of 10 x 34; say its true size with width and"):
+        sensors.read(path)
+    assert_same(sensors.read(path, options={"width": "34"}), batch)
