@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hil.errors import ConfigError, HilError
 
-__all__ = ["read_toml", "structured", "toml_value"]
+__all__ = ["read_toml", "structured", "toml_value", "unknown_key"]
 
 Config = TypeVar("Config")
 
@@ -63,9 +65,24 @@ def structured(document: Mapping[str, Any], kind: type[Config], *, where: str) -
 def _reasons(error: BaseException) -> list[str]:
     """Say what is wrong and where, in the words of our own errors where there are any."""
     from cattrs import transform_error
+    from cattrs.errors import ForbiddenExtraKeysError
     from cattrs.v import format_exception
 
     def told(reason: BaseException, kind: type | None) -> str:
+        if isinstance(reason, ForbiddenExtraKeysError):
+            known = [field.name for field in fields(reason.cl)]
+            return "; ".join(unknown_key(key, known) for key in sorted(reason.extra_fields))
         return str(reason) if isinstance(reason, HilError) else format_exception(reason, kind)
 
     return transform_error(error, path="config", format_exception=told)
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """Say that a key is unknown and which there are, the one most like it first.
+
+    Example:
+        >>> unknown_key("epoch", ["layers", "epochs"])
+        "unknown key 'epoch'; known, nearest first: epochs, layers"
+    """
+    nearest = sorted(known, key=lambda each: SequenceMatcher(None, key, each).ratio(), reverse=True)
+    return f"unknown key {key!r}; known, nearest first: {', '.join(nearest) or 'none'}"

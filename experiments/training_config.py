@@ -77,12 +77,12 @@ class DataChoice:
     """What is learned from.
 
     Attributes:
-        recordings: A data set for ``load_dataset``, relative to the working directory; empty for none.
+        recordings: A folder or zip of labelled recordings, relative to the working directory; empty for none.
         held_out: How many of its recordings, drawn at random, are never learned from.
-        held_out_seed: Decides which.
+        held_out_seed: Decides which those are.
         validation: How many of those left are only looked at after each epoch, for early stopping and curves.
-        emulated: A kind of emulated samples to learn from as well; one of ``experiments.scenes.KINDS``.
-        emulated_count: How many.
+        emulated: A kind of emulated samples to learn from as well: ``digits``, ``gestures`` or ``shapes``.
+        emulated_count: How many of them.
         emulated_held_out: How many more are emulated only to be scored.
         licences: Of the data, in words.
     """
@@ -115,7 +115,7 @@ class TrainingConfig:
     """One training run.
 
     Attributes:
-        name: Of the network.
+        name: What to call the network.
         about: What it encodes, in one line.
         features: How events become its input.
         captions: What it should say.
@@ -124,7 +124,7 @@ class TrainingConfig:
         augmentation: How recordings are varied.
         hardware: Which target it learns to live with.
         seed: Decides every random number.
-        threads: Of torch; results depend on it in the last bits.
+        threads: That torch may use; results depend on it in the last bits.
         device: ``cpu``, or a torch device such as ``cuda``, where repeated runs may differ in the last bits.
         gate_threshold: Cosine distance above which an event is worth sending.
     """
