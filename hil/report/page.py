@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hil.compare import Comparison, TargetComparison
+from hil.compare.layers import LayerError
 from hil.loop import NO_CAPTION, Trace
 from hil.report.confusion import confusion_figure
 from hil.report.pictures import Picture
@@ -20,7 +21,7 @@ from hil.report.png import data_uri
 from hil.report.sentences import stream_sentence, target_sentence
 from hil.report.svg import series
 from hil.report.timelines import belief_figure, distance_figure, gate_figure, seconds
-from hil.words import bytes_text, cosine_text, percent, quantity
+from hil.words import bytes_text, cosine_text, count, percent, quantity
 
 __all__ = ["choose_windows", "render"]
 
@@ -161,7 +162,7 @@ def _layers(comparison: Comparison) -> list[tuple[str, list[_Bar]]]:
     groups = []
     for i, layer in enumerate(comparison.network.layers):
         bars = [
-            _error_bar(target, i, series(k), span)
+            _error_bar(comparison, target, i, series(k), span)
             for k, target in enumerate(comparison.targets)
             if i < len(target.layers)
         ]
@@ -171,13 +172,21 @@ def _layers(comparison: Comparison) -> list[tuple[str, list[_Bar]]]:
     return groups
 
 
-def _error_bar(target: TargetComparison, layer: int, css: str, span: float) -> _Bar:
+def _differing(error: LayerError, *, last: bool) -> str:
+    """Say how many values differ; the last layer has no activations: its sums, with the bias, are the outputs."""
+    sums, after = error.accumulators_differing, error.activations_differing
+    if last and sums == after:
+        return f"{count(sums, 'sum')} differ"
+    return f"{count(sums, 'sum')} and {count(after, 'output' if last else 'activation')} differ"
+
+
+def _error_bar(comparison: Comparison, target: TargetComparison, layer: int, css: str, span: float) -> _Bar:
     error = target.layers[layer]
     if not error.differing:
         return _Bar(css, target.trace.target, "identical", 0.0)
     share = math.log10(max(error.relative, FAINTEST_ERROR) / FAINTEST_ERROR) / span
-    counted = f"{error.accumulators_differing:,} sums and {error.activations_differing:,} activations differ"
-    text = f"{100 * error.relative:.2g} %, {counted}"
+    last = layer == len(comparison.network.layers) - 1
+    text = f"{100 * error.relative:.2g} %, {_differing(error, last=last)}"
     return _Bar(css, target.trace.target, text, max(100 * share, 0.5))
 
 

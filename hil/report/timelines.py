@@ -20,9 +20,11 @@ __all__ = ["belief_figure", "distance_figure", "gate_figure", "seconds"]
 WIDTH = 1040
 MOST_POINTS = 500
 MOST_DOTS = 120
-NAMES_WIDTH = 190
-LONGEST_NAME = 26
+NAMES_WIDTH = 200
 CHARACTER_WIDTH = 6.6
+NAME_LEFT = 16
+LONGEST_NAME = int((NAMES_WIDTH - NAME_LEFT - 20) / CHARACTER_WIDTH)  # with room before the first mark
+NAME_LINE = 13
 LONGEST_CAPTION = 20
 NARROWEST_BOX = 11
 TALL_ROW, LOW_ROW = 56, 30
@@ -135,11 +137,23 @@ def gate_figure(comparison: Comparison) -> Markup:
 
 
 def _row_name(trace: Trace, k: int, middle: float) -> Markup:
-    name = trace.target if len(trace.target) <= LONGEST_NAME else trace.target[: LONGEST_NAME - 1] + "…"
+    """Return a target's name: what it is on one line, its options below, each as long as there is room."""
+    name, mark, options = trace.target.partition("?")
+    lines = [_cut(name), *([_cut(mark + options)] if options else [])]
+    first = middle + 4 - NAME_LINE * (len(lines) - 1) / 2
+    words = [
+        Markup('<tspan x="{}" y="{:g}" class="{}">{}</tspan>').format(
+            NAME_LEFT, first + NAME_LINE * i, "label" if i else "name", line
+        )
+        for i, line in enumerate(lines)
+    ]
     return Markup(
-        '<rect class="swatch {}" x="0" y="{}" width="10" height="10" rx="2"/>'
-        '<text class="name" x="16" y="{}">{}<title>{}</title></text>'
-    ).format(series(k), middle - 6, middle + 4, name, trace.target)
+        '<rect class="swatch {}" x="0" y="{}" width="10" height="10" rx="2"/><text>{}<title>{}</title></text>'
+    ).format(series(k), first - 9, join(words), trace.target)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def _gate_marks(comparison: Comparison, trace: Trace, x: Scale, middle: float, k: int) -> Iterator[Markup]:

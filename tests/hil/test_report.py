@@ -1,5 +1,6 @@
 """The report: one page that stands alone, whatever text a user puts into it, and pictures that show what happened."""
 
+import html
 import json
 import re
 import struct
@@ -20,6 +21,7 @@ from hil.report import choose_windows, event_pictures, feature_pictures, json_te
 from hil.report.pictures import picture_counts, picture_events
 from hil.report.png import encode_png
 from hil.report.svg import nice_ticks
+from hil.report.timelines import CHARACTER_WIDTH, NAME_LEFT, NAMES_WIDTH
 from hil.types import EventBatch, FeatureBatch, Geometry
 from tests.hil.substrates import FakeBackend, flipped, noisy, small_network, some_windows
 
@@ -88,6 +90,25 @@ def test_page_says_what_happened():
     passed = " ".join(Page(render(compared("ternary"))).words)
     assert "Passed: 1 identical" in passed
     assert "gives what reference gives in every one of" in passed
+
+
+def test_last_layer_has_sums_and_no_activations():
+    text = render(compared("float", flipped(0, 1, 2)))
+    figures = text[text.index("Error of each layer") : text.index("Which captions are taken")]
+    _, *hidden, last = figures.split("<h3>Layer ")
+    assert "1 sum and 0 activations differ" in " ".join(hidden)
+    assert re.search(r"\d sums differ", last)
+    assert "activations" not in last
+
+
+def test_long_names_leave_room_for_the_marks():
+    name = "crossbar:pcm_nandakumar2019_of_mine?age_s=86400&wires=0&adc_bits=lossless"
+    text = render(compared(noisy(1.0, name=name)))
+    gate = text[text.index("Which windows each gate sent") : text.index("What each receiver holds true")]
+    lines = [html.unescape(line) for line in re.findall(r"<tspan[^>]*>([^<]*)</tspan>", gate)]
+    assert any(line.startswith("?age_s=86400") for line in lines)
+    assert max(map(len, lines)) * CHARACTER_WIDTH + NAME_LEFT < NAMES_WIDTH
+    assert f"<title>{html.escape(name)}</title>" in gate
 
 
 def test_page_escapes_what_users_write():
