@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from hil.errors import ConfigError, HilError
 
 __all__ = ["read_toml", "structured", "toml_value", "unknown_key"]
 
 Config = TypeVar("Config")
+
+NUMBERS: Mapping[type, str] = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -53,13 +55,26 @@ def structured(document: Mapping[str, Any], kind: type[Config], *, where: str) -
     Raises:
         ConfigError: A key is unknown or missing, or a value is impossible.
     """
-    import cattrs
+    from cattrs import Converter
     from cattrs.errors import BaseValidationError
 
+    converter = Converter(forbid_extra_keys=True)
+    for number in (int, float, bool):
+        converter.register_structure_hook(number, _exactly)
     try:
-        return cattrs.Converter(forbid_extra_keys=True).structure(document, kind)
+        return converter.structure(document, kind)
     except BaseValidationError as error:
         raise ConfigError(f"{where}: {'; '.join(_reasons(error))}") from error
+
+
+def _exactly(value: Any, kind: type) -> Any:
+    """Return a value as a number of a kind if it is one: ``int("3")``, ``int(2.5)`` and ``bool("false")`` are not."""
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    whole = isinstance(value, float) and value.is_integer()
+    if (kind is float and type(value) is int) or (kind is int and whole):
+        return kind(value)
+    raise ConfigError(f"must be {NUMBERS[kind]}, but is {value!r}")
 
 
 def _reasons(error: BaseException) -> list[str]:
@@ -72,6 +87,8 @@ def _reasons(error: BaseException) -> list[str]:
         if isinstance(reason, ForbiddenExtraKeysError):
             known = [field.name for field in fields(reason.cl)]
             return "; ".join(unknown_key(key, known) for key in sorted(reason.extra_fields))
+        if get_origin(kind) is Literal:
+            return f"must be {' or '.join(map(repr, get_args(kind)))}, but is {str(reason).partition(' not in')[0]!r}"
         return str(reason) if isinstance(reason, HilError) else format_exception(reason, kind)
 
     return transform_error(error, path="config", format_exception=told)

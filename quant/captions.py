@@ -72,7 +72,8 @@ def compute(texts: tuple[str, ...], *, model: str = DEFAULT_MODEL, name: str | N
     try:
         from sentence_transformers import SentenceTransformer
     except (ImportError, OSError) as error:  # a broken shared library of one of its parts is an OSError
-        raise MissingDependencyError.of("sentence-transformers", extra="train", purpose="computing captions") from error
+        absent = MissingDependencyError.of("sentence-transformers", extra="train", purpose="computing captions")
+        raise MissingDependencyError(f"{absent} (importing it says: {error})") from error
     text_model = SentenceTransformer(model, device="cpu")
     vectors = text_model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
     return CaptionSet(texts, vectors.astype(np.float32), name or Path(model).name, _weights_sha256(model))

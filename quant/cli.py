@@ -12,6 +12,7 @@ from hil.cli import Answer, command, key_values, progress_bar
 
 if TYPE_CHECKING:
     from hil.ports import WeightFormat
+    from quant.verification import Verification
 
 __all__ = ["export_command", "verify_command"]
 
@@ -73,13 +74,17 @@ def verify_command(path: Path, network: str) -> Answer:
     expected = load_network(network)
     with progress_bar("reading back and running"):
         found = verify(path.read_bytes(), format_of(path), expected)
-    return Answer(found.as_document(), _text(path, network, found.as_document()), 0 if found.verified else 1)
+    return Answer(found.as_document(), _text(path, network, expected.name, found), 0 if found.verified else 1)
 
 
-def _text(path: Path, network: str, document: dict[str, object]) -> str:
-    if not document["verified"]:
-        problems = "\n".join(f"  {problem}" for problem in cast("list[str]", document["problems"]))
-        anew = shlex.join(["hil", "export", network, "--format", str(document["format"]), "--out", str(path)])
-        return f"{path}: NOT verified\n{problems}\nto write it anew: {anew}"
-    ran = f", {document['outputs_compared']:,} outputs equal" if document["outputs_compared"] else ""
-    return f"{path}: verified by {document['reader']}: {document['codes_compared']:,} codes equal{ran}"
+def _text(path: Path, network: str, expected: str, found: Verification) -> str:
+    if found.verified:
+        ran = f", {found.outputs_compared:,} outputs equal" if found.outputs_compared else ""
+        return f"{path}: verified by {found.reader}: {found.codes_compared:,} codes equal{ran}"
+    if found.holds in {None, expected}:
+        anew = shlex.join(["hil", "export", network, "--format", found.format, "--out", str(path)])
+        remedy = f"to write it anew: {anew}"
+    else:
+        remedy = f"if it should hold {found.holds!r}, say so: --network NETWORK, its file or shipped name"
+    problems = "\n".join(f"  {problem}" for problem in found.problems)
+    return f"{path}: NOT verified\n{problems}\n{remedy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Verification:
         codes_compared: Weights that the independent reader returned.
         outputs_compared: Integers that the independent reader computed; 0 where it only reads.
         problems: One sentence per difference; empty when all agree.
+        holds: Name of the network that the file says it holds, or None where it cannot be read.
     """
 
     format: str
@@ -38,6 +39,7 @@ class Verification:
     codes_compared: int
     outputs_compared: int
     problems: tuple[str, ...]
+    holds: str | None = None
 
     @property
     def verified(self) -> bool:
@@ -53,6 +55,7 @@ class Verification:
             "codes_compared": self.codes_compared,
             "outputs_compared": self.outputs_compared,
             "problems": list(self.problems),
+            "holds": self.holds,
         }
 
 
@@ -131,12 +134,11 @@ def verify(blob: bytes, weight_format: WeightFormat, network: TernaryNetwork) ->
     if problems and decoded.name != network.name:
         problems.insert(
             0,
-            f"the file says that it holds network {decoded.name!r}, but was held against {network.name!r}; "
-            "--network says what it should hold",
+            f"the file says that it holds network {decoded.name!r}, but was held against {network.name!r}",
         )
     if problems:
-        return Verification(weight_format.name, None, 0, 0, tuple(problems))
-    return _by_others(blob, weight_format, network)
+        return Verification(weight_format.name, None, 0, 0, tuple(problems), decoded.name)
+    return replace(_by_others(blob, weight_format, network), holds=decoded.name)
 
 
 def _by_others(blob: bytes, weight_format: WeightFormat, network: TernaryNetwork) -> Verification:

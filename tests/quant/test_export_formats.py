@@ -366,6 +366,25 @@ def test_damaged_file_of_any_name_is_never_verified(capsys, tmp_path, file, expe
     assert "altered" in printed.out or "damaged" in printed.err
 
 
+@pytest.mark.parametrize(
+    ("change", "network", "says"),
+    [
+        (slice(0, -1), "net.safetensors", "to write it anew: hil export"),
+        (slice(None), "other.safetensors", "if it should hold 'mine', say so: --network NETWORK"),
+    ],
+    ids=["cut", "held against another network"],
+)
+def test_file_that_is_not_verified_comes_with_what_to_do(capsys, tmp_path, monkeypatch, change, network, says):
+    monkeypatch.chdir(tmp_path)
+    for name, held in (("mine", SINGLE), ("theirs", DENSE)):
+        checkpoint = load("formats", "safetensors").encode(dataclasses.replace(held, name=name))
+        (tmp_path / {"mine": "net", "theirs": "other"}[name]).with_suffix(".safetensors").write_bytes(checkpoint)
+    assert run(capsys, "export", "net.safetensors", "--format", "c", "--out", "net.h")[0] == 0
+    (tmp_path / "net.h").write_bytes((tmp_path / "net.h").read_bytes()[change])
+    code, printed = run(capsys, "verify", "net.h", "--network", network)
+    assert (code, says in printed.out.splitlines()[-1]) == (1, True)
+
+
 def test_network_too_wide_for_exact_float_products_is_refused():
     wide = TernaryLayer(np.ones((1, 2**17), np.int8), np.zeros(1, np.int32), 1.0)
     with pytest.raises(InputError, match=r"2\*\*24"):
