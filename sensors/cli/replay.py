@@ -28,6 +28,7 @@ __all__ = ["replay_command"]
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 SEND_TIMEOUT_S = 5.0
+FAREWELL_S = 0.3  # dv-processing's reader forgets what it has not handed out yet when the server hangs up
 
 
 class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -191,7 +192,10 @@ def _run(
             if server is not None and not server.send(packet.events, timeout_s=SEND_TIMEOUT_S):
                 replay.refuse(packet)
             on_progress(getattr(recording, "bytes_read", 0), getattr(recording, "file_bytes", 0))
-    return time.monotonic() - started_s
+    duration_s = time.monotonic() - started_s
+    if server is not None and server.clients:
+        time.sleep(FAREWELL_S)
+    return duration_s
 
 
 def _text(document: dict[str, Any]) -> str:
