@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.recordings import Labels, labels_beside
-from hil.errors import DamagedFileError, FormatError, InputError, InvalidValueError
+from experiments.recordings import Labels, labels_beside, labels_path, shipped_names
+from hil.errors import FormatError, InputError, InvalidValueError
 from hil.network import FeatureSpec
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import open_recording
@@ -76,9 +77,11 @@ def load_dataset(path: Path, *, on_progress: OnProgress = ignore_progress) -> La
         on_progress: Called with the samples read and their number.
 
     Raises:
-        FormatError: There are no labels, a sample is missing or damaged, or sensors differ.
-        FileNotFoundError: There is no such path.
+        FormatError: There is no such path, there are no labels, a sample is missing or damaged, or sensors differ.
     """
+    if not path.exists():
+        known = ", ".join(shipped_names())
+        raise FormatError(f"there must be a data set at {path}, but nothing is there; recordings that ship: {known}")
     if path.is_dir():
         return _read(path, on_progress)
     if zipfile.is_zipfile(path):
@@ -86,7 +89,8 @@ def load_dataset(path: Path, *, on_progress: OnProgress = ignore_progress) -> La
             return _read(folder, on_progress)
     labels = labels_beside(path)
     if labels is None:
-        raise FormatError(f"{path} must be a folder, a zip, or a recording with its labels beside it")
+        beside = labels_path(path).name
+        raise FormatError(f"{path} must be a folder, a zip, or a recording with its labels beside it in {beside}")
     return _stretches(path, labels)
 
 
@@ -99,8 +103,8 @@ def _unpacked(path: Path) -> Iterator[Path]:
             raise InvalidValueError(f"{path} would unpack to {size_bytes} bytes; unpack it and give the folder")
         try:
             archive.extractall(folder)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise DamagedFileError(f"{path} cannot be unpacked: {error}", offset_bytes=0) from error
+        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:  # encrypted is a RuntimeError
+            raise FormatError(f"{path} cannot be unpacked: {error}; unpack it yourself and give the folder") from error
         yield Path(folder)
 
 

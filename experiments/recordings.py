@@ -15,7 +15,7 @@ import numpy as np
 from hil.errors import FormatError, UnknownNameError
 from hil.types import Int64Array
 
-__all__ = ["LABELS_SUFFIX", "Labels", "labels_beside", "located", "shipped", "shipped_names"]
+__all__ = ["LABELS_SUFFIX", "Labels", "labels_beside", "labels_path", "located", "shipped", "shipped_names"]
 
 DATA = Path(__file__).parent / "data"
 LABELS_SUFFIX = ".labels.json"
@@ -61,7 +61,7 @@ class Labels:
 
     def save(self, recording: Path) -> Path:
         """Write the labels beside their recording and return the path."""
-        path = _labels_path(recording)
+        path = labels_path(recording)
         windows = [{"start_us": t, "label": name} for t, name in zip(self.starts_us, self.names, strict=True)]
         lines = ",\n".join("  " + json.dumps(window) for window in windows)
         head = f'"recording": {json.dumps(recording.name)},\n "window_us": {self.window_us},\n "windows": [\n'
@@ -89,7 +89,7 @@ class Labels:
 
 def labels_beside(recording: Path) -> Labels | None:
     """Return the labels of a recording, from ``NAME.labels.json`` beside ``NAME.aedat4``, or None without them."""
-    path = _labels_path(recording)
+    path = labels_path(recording)
     return Labels.load(path) if path.is_file() else None
 
 
@@ -115,5 +115,6 @@ def shipped(name: str) -> Path:
     return path
 
 
-def _labels_path(recording: Path) -> Path:
-    return recording.with_name(recording.name.rpartition(".")[0] + LABELS_SUFFIX)
+def labels_path(recording: Path) -> Path:
+    """Return where the labels of a recording are: ``NAME.labels.json`` beside ``NAME.aedat4``."""
+    return recording.with_name(recording.stem + LABELS_SUFFIX)

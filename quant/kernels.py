@@ -16,10 +16,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["HAS_AVX2", "ROW_MULTIPLE", "product_portable", "product_vector"]
-
-ROW_MULTIPLE = 128
-"""Columns are padded to this: 32 bytes of four codes."""
+__all__ = ["HAS_AVX2", "product_portable", "product_vector"]
 
 HAS_AVX2 = bool(llvm.get_host_cpu_features().get("avx2", False))
 

@@ -14,7 +14,7 @@ from hil.types import Int8Array, Int32Array
 __all__ = ["PackedMatrix"]
 
 ROW_MULTIPLE = 128
-"""Columns are padded with zeros to this, so that a quarter of a row is whole registers of 32 bytes."""
+"""Columns are padded with zeros to this, so that a quarter of a row is whole registers of 32 bytes of four codes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,6 +56,13 @@ def exact_accumulators(network: TernaryNetwork, features: Int8Array) -> list[Int
 def measured(network: TernaryNetwork, backend: Backend, features: Int8Array, layer: int, *, seed: int) -> Int32Array:
     """Return one layer's (n, d_out) accumulators on a target.
 
+    Args:
+        network: To program it with.
+        backend: The target.
+        features: (n, d_in) int8 windows, one after the other on the target's clock.
+        layer: Index of the layer.
+        seed: Of the target's devices.
+
     Raises:
         InvalidValueError: The target does not say what its layers computed.
     """

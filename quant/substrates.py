@@ -68,7 +68,14 @@ class GaussianCells:
 
 
 def cells_in_place(substrate: Substrate, layer: int, value: Tensor, scale: Tensor) -> Tensor:
-    """Return (channels, fan_in) real weights as the substrate holds them, with the gradient of the codes' own."""
+    """Return (channels, fan_in) real weights as the substrate holds them, with the gradient of the codes' own.
+
+    Args:
+        substrate: What holds them.
+        layer: Index of the layer.
+        value: (channels, fan_in) codes times scale.
+        scale: () the absmean scale.
+    """
     with torch.no_grad():
         moved, share = substrate.cells(layer, value / scale)
         moved = moved * scale
@@ -78,7 +85,14 @@ def cells_in_place(substrate: Substrate, layer: int, value: Tensor, scale: Tenso
 
 
 def product(substrate: Substrate, layer: int, vectors: Tensor, weight: Tensor) -> Tensor:
-    """Return (m, channels) products of (m, fan_in) vectors, tile by tile through converters; gradients pass them by."""
+    """Return (m, channels) products of (m, fan_in) vectors, tile by tile through converters; gradients pass them by.
+
+    Args:
+        substrate: Where the product is made.
+        layer: Index of the layer.
+        vectors: (m, fan_in) inputs.
+        weight: (channels, fan_in) weights as the substrate holds them.
+    """
     rows = substrate.inputs_per_tile
     if rows is None:
         return functional.linear(vectors, weight)

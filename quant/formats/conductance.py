@@ -119,6 +119,9 @@ class ConductanceFormat:
 
         Args:
             options: ``on`` and ``off`` in microsiemens, ``tile`` as ``128`` or ``128x64``.
+
+        Raises:
+            InvalidValueError: An option is unknown, no number, or asks for pairs or tiles that cannot be.
         """
         refuse_unknown_options(options, ["off", "on", "tile"], of=self.name)
         rows_text, _, columns_text = options.get("tile", f"{self.rows}x{self.columns}").partition("x")

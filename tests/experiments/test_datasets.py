@@ -105,8 +105,34 @@ def test_load_when_a_sample_is_damaged_then_error_names_it(tmp_path: Path) -> No
 
 def test_load_when_path_is_no_data_set_then_error_says_what_is(tmp_path: Path) -> None:
     (tmp_path / "alone.bs2").write_bytes(nmnist_bytes(some_events(0)))
-    with pytest.raises(FormatError, match="folder, a zip, or a recording"):
+    with pytest.raises(FormatError, match=r"folder, a zip, or a recording with its labels .* in alone\.labels\.json"):
+        FormatError, match=r"folder, a zip, or a recording with its labels beside it in alone\.labels\.json"
+    ):
         load_dataset(tmp_path / "alone.bs2")
+
+
+def test_load_when_there_is_no_such_path_then_recordings_that_ship_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"nothing is there; .*digits"):
+        load_dataset(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("offset", "change"),
+    [(6, b"\x01"), (8, b"\x63"), (60, b"\xff" * 40)],
+    ids=["encrypted", "unknown compression", "damaged data"],
+)
+def test_load_when_zip_cannot_be_unpacked_then_one_clear_error(tmp_path: Path, offset: int, change: bytes) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "".join(f"{i} {i * i}\n" for i in range(200)))
+    blob = bytearray(path.read_bytes())
+    blob[offset : offset + len(change)] = change
+    directory = blob.index(b"PK\x01\x02")
+    if offset < 10:  # flags and method stand in the directory too, two bytes further on
+        blob[directory + offset + 2 : directory + offset + 2 + len(change)] = change
+    path.write_bytes(bytes(blob))
+    with pytest.raises(FormatError, match="cannot be unpacked"):
+        load_dataset(path)
 
 
 def test_features_when_made_for_a_data_set_then_they_are_those_of_each_window(tmp_path: Path) -> None:
