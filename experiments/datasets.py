@@ -6,7 +6,8 @@ Three layouts are known, tried in this order:
     One recording with ``NAME.labels.json`` beside it (``experiments.recordings``); every labelled stretch is a sample.
 ``list``
     A text file of lines ``sample class``; ``#`` starts a comment. A sample is a file name, with or without its suffix.
-    N-MNIST's and SLAYER's ``train1K.txt`` beside ``1.bs2`` ... is one.
+    N-MNIST's and SLAYER's ``train1K.txt`` beside ``1.bs2`` ... is one. Where a folder holds several, the path of
+    one of them is a data set.
 ``folders``
     One folder per class, named after it, as the original N-MNIST archives are.
 """
@@ -70,7 +71,7 @@ class LabelledRecordings:
 
 
 def load_dataset(path: Path, *, on_progress: OnProgress = ignore_progress) -> LabelledRecordings:
-    """Read a folder, a zip or one labelled recording.
+    """Read a folder, a zip, the samples of a list or one labelled recording.
 
     Args:
         path: What to read.
@@ -83,10 +84,12 @@ def load_dataset(path: Path, *, on_progress: OnProgress = ignore_progress) -> La
         known = ", ".join(shipped_names())
         raise FormatError(f"there must be a data set at {path}, but nothing is there; recordings that ship: {known}")
     if path.is_dir():
-        return _read(path, on_progress)
+        return _read(_in_folder(path), on_progress)
     if zipfile.is_zipfile(path):
         with _unpacked(path) as folder:
-            return _read(folder, on_progress)
+            return _read(_in_folder(folder, name=path.name), on_progress)
+    if path.suffix == ".txt" and _pairs(path):
+        return _read(_listed(path), on_progress)
     labels = labels_beside(path)
     if labels is None:
         beside = labels_path(path).name
@@ -108,11 +111,23 @@ def _unpacked(path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _read(folder: Path, on_progress: OnProgress) -> LabelledRecordings:
-    listed = _listed(folder) or _by_folder(folder)
-    if not listed:
+def _in_folder(folder: Path, name: str = "") -> list[tuple[Path, str]]:
+    """Return the samples of a folder, which is called by another name where it was unpacked."""
+    name = name or folder.name
+    lists = [path for path in sorted(folder.rglob("*.txt")) if _pairs(path)]
+    if len(lists) > 1:
+        found = ", ".join(path.relative_to(folder).as_posix() for path in lists[:5])
+        raise FormatError(
+            f"{name} must hold one list of samples, but holds {len(lists)}: {found}; give the one you mean"
+        )
+    samples = _listed(lists[0]) if lists else _by_folder(folder)
+    if not samples:
         layouts = "a list of samples and classes, or a folder per class"
-        raise FormatError(f"{folder.name} must hold {layouts}{_near(folder)}")
+        raise FormatError(f"{name} must hold {layouts}{_near(folder)}")
+    return samples
+
+
+def _read(listed: list[tuple[Path, str]], on_progress: OnProgress) -> LabelledRecordings:
     samples: list[EventBatch] = []
     geometries: set[Geometry] = set()
     for done, (path, _) in enumerate(listed, start=1):
@@ -138,14 +153,10 @@ def _sample(path: Path) -> tuple[EventBatch, Geometry]:
         recording.close()
 
 
-def _listed(folder: Path) -> list[tuple[Path, str]]:
-    """Return the samples of the first list of names and classes, or nothing."""
-    for path in sorted(folder.rglob("*.txt")):
-        pairs = _pairs(path)
-        if pairs:
-            files = _by_name(path.parent)
-            return [(_find(path, name, files), label) for name, label in pairs]
-    return []
+def _listed(path: Path) -> list[tuple[Path, str]]:
+    """Return the samples of a list of names and classes."""
+    files = _by_name(path.parent)
+    return [(_find(path, name, files), label) for name, label in _pairs(path)]
 
 
 def _near(folder: Path) -> str:

@@ -56,6 +56,15 @@ def test_load_when_folder_has_a_list_then_samples_come_in_its_order(tmp_path: Pa
     assert_same(dataset, [batches[2], batches[0], batches[1]], ("7", "0", "3"))
 
 
+def test_load_when_folder_has_two_lists_then_one_of_them_must_be_given(tmp_path: Path) -> None:
+    batches = write_samples(tmp_path, ["1.bs2", "2.bs2", "3.bs2"])
+    (tmp_path / "train.txt").write_text("1 a\n2 b\n")
+    (tmp_path / "test.txt").write_text("3 b\n")
+    with pytest.raises(FormatError, match=r"holds 2: test\.txt, train\.txt; give the one meant"):
+        load_dataset(tmp_path)
+    assert_same(load_dataset(tmp_path / "test.txt"), batches[2:], ("b",))
+
+
 def test_load_when_same_files_are_zipped_then_same_data_set(tmp_path: Path) -> None:
     batches = write_samples(tmp_path, ["a.bin", "b.bin"])
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
