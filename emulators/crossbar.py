@@ -29,7 +29,7 @@ from hil.ports import Capabilities
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load, names
 from hil.rng import stream
-from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace, Telemetry
+from hil.types import Float64Array, Inference, Int8Array, Int64Array, LayerTrace, Telemetry, read_only
 
 __all__ = ["CrossbarBackend", "CrossbarFactory", "CrossbarSession", "crossbar"]
 
@@ -93,6 +93,12 @@ class CrossbarSession(Closing):
                     layers.append(step)
         outputs = self.network.embed(values)
         return Inference(outputs, self._telemetry(time.perf_counter() - started, tally, len(features)), tuple(layers))
+
+    def rehearse(self) -> None:
+        """Do once what else the first windows would wait for: compile. No answer changes by it."""
+        self._keys(read_only(np.zeros((2, self.network.d_in)), np.int8), read_only(np.zeros(2), np.int64))
+        for engine in self.engines:
+            engine.rehearse(t_s=self.config.age_s)
 
     def _ages(self, t_us: Int64Array) -> Float64Array:
         """Return (n,) seconds since programming; a stream that starts over finds the array as it was then."""
@@ -201,7 +207,9 @@ class CrossbarBackend:
         with one_blas_thread():
             engines = self._written(network, seed)
             profile = self._calibrated(network, engines, seed, on_progress)
-        return CrossbarSession(network, self.name, self.config, engines, profile, seed)
+            session = CrossbarSession(network, self.name, self.config, engines, profile, seed)
+            session.rehearse()
+        return session
 
     def _written(self, network: TernaryNetwork, seed: int) -> list[LayerEngine]:
         device = self.config.device.applied_to(self.device)

@@ -160,6 +160,16 @@ class LayerEngine:
             tally.add(self._run(vectors[rows], stretch, sums[rows], corrections[rows]))
         return np.rint(self.compute.fetch(sums) - corrections).astype(np.int32), tally
 
+    def rehearse(self, *, t_s: float) -> None:
+        """Run full vectors and nearly empty ones, ``t_s`` seconds after programming, so that what compiles is compiled.
+
+        Two of each, because one alone lies otherwise in memory and is compiled for apart. Nothing is worn by it.
+        """
+        full = np.ones((2, self.tiling.fan_in), np.int8)
+        sums, corrections = self.compute.sums(2, self.tiling.channels), np.zeros((2, self.tiling.channels))
+        for vectors in (full, full * (np.arange(self.tiling.fan_in) == 0).astype(np.int8)):
+            self._run(vectors, self.stretch_at(t_s, 2), sums, corrections)
+
     def _stretches(self, t_s: Float64Array) -> Iterator[tuple[slice, list[Moment], Float64Array]]:
         """Yield (rows, one or two moments, part): blocks of vectors that meet the same array."""
         index, part = self.arrays.anchors.bracket(t_s)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from hil.closing import Closing
 from hil.errors import InvalidValueError
 from hil.network import TernaryNetwork
@@ -47,6 +49,11 @@ class PackedSession(Closing):
         telemetry = Telemetry("wall", seconds, counters={"weight_bytes": bytes_read}, provenance=provenance)
         return Inference(outputs, telemetry, tuple(layers) if trace else ())
 
+    def rehearse(self) -> None:
+        """Multiply once by each matrix."""
+        for matrix in self._matrices or ():
+            matrix.rows_times(np.zeros((1, matrix.columns), np.int8))
+
     def _run(self, matrices: tuple[PackedMatrix, ...], values: Int8Array) -> list[LayerTrace]:
         layers = []
         for layer, matrix in zip(self._network.layers, matrices, strict=True):
@@ -77,8 +84,10 @@ class PackedBackend:
     def program(
         self, network: TernaryNetwork, *, seed: int, on_progress: OnProgress = ignore_progress
     ) -> PackedSession:
-        """Pack a network's weights."""
-        return PackedSession(network)
+        """Pack a network's weights, and multiply once by each, so that what compiles is compiled."""
+        session = PackedSession(network)
+        session.rehearse()
+        return session
 
 
 class _PackedFactory:
