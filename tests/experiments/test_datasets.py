@@ -60,7 +60,7 @@ def test_load_when_folder_has_two_lists_then_one_of_them_must_be_given(tmp_path:
     batches = write_samples(tmp_path, ["1.bs2", "2.bs2", "3.bs2"])
     (tmp_path / "train.txt").write_text("1 a\n2 b\n")
     (tmp_path / "test.txt").write_text("3 b\n")
-    with pytest.raises(FormatError, match=r"holds 2: test\.txt, train\.txt; give the one meant"):
+    with pytest.raises(FormatError, match=r"holds 2: test\.txt, train\.txt; give the one you mean"):
         load_dataset(tmp_path)
     assert_same(load_dataset(tmp_path / "test.txt"), batches[2:], ("b",))
 
