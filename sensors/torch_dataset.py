@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import InvalidValueError
+from hil.errors import FormatError, InvalidValueError
 from hil.network import FeatureSpec
 from hil.registry import open_recording
 from hil.types import EventBatch, Geometry
@@ -107,6 +108,22 @@ class EventDataset:
             message = f"every recording has a label, but got {len(self.recordings)} and {len(self.labels)}"
             raise InvalidValueError(message)
 
+    @classmethod
+    def from_index(
+        cls, path: str | Path, transform: Transform, *, geometry: Geometry | None = None, format_name: str | None = None
+    ) -> Self:
+        """Return the recordings of an index file: lines of a recording beside it and its class, a whole number.
+
+        A recording may go without its suffix, as in N-MNIST's lists (``1 5`` for ``1.bs2``); ``#`` starts a comment.
+
+        Raises:
+            FormatError: A line says something else, or names no recording, or more than one.
+        """
+        path = Path(path)
+        rows = [line.partition("#")[0].split() for line in path.read_text(encoding="utf-8").splitlines()]
+        listed = [_listed(path, number, words) for number, words in enumerate(rows, start=1) if words]
+        return cls([file for file, _ in listed], [label for _, label in listed], transform, geometry, format_name)
+
     def __len__(self) -> int:
         """Return the number of recordings."""
         return len(self.recordings)
@@ -126,3 +143,19 @@ class EventDataset:
             recording.close()
         # torch's tensors may be written to: give the loader an array of its own
         return (made if made.flags.writeable else np.array(made)), self.labels[index]
+
+
+def _listed(index: Path, number: int, words: list[str]) -> tuple[Path, int]:
+    """Return the recording and the class of one line."""
+    if len(words) != 2 or not words[1].isdecimal():
+        message = (
+            f"{index} line {number}: expected a recording and its class, a whole number, but got {' '.join(words)!r}"
+        )
+        raise FormatError(message)
+    file = index.parent / words[0]
+    found = [file] if file.is_file() else sorted(file.parent.glob(f"{escape(file.name)}.*"))
+    if len(found) != 1:
+        among = ", ".join(each.name for each in found[:5]) or "none"
+        message = f"{index} line {number}: {words[0]} must be one file beside the index; files of that name: {among}"
+        raise FormatError(message)
+    return found[0], int(words[1])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from hil.errors import FormatError, InvalidValueError
+from hil.errors import InvalidValueError
 from hil.types import EventBatch, Float64Array, Geometry
 from sensors.kernels.columns import check_inside
 
-__all__ = ["Calibration", "Distortion", "load_calibration", "undistort", "undistorted_coordinates"]
+__all__ = ["Calibration", "Distortion", "undistort", "undistorted_coordinates"]
 
 Distortion: TypeAlias = Literal["none", "radialTangential", "equidistant"]
 
@@ -51,30 +49,6 @@ class Calibration:
         if min(self.focal_pixels) <= 0 or not np.isfinite([*self.focal_pixels, *self.centre_pixels]).all():
             message = f"a lens needs a positive focal length, but got {self.focal_pixels} around {self.centre_pixels}"
             raise InvalidValueError(message)
-
-
-def load_calibration(path: str | Path, *, camera: str = "C0") -> Calibration:
-    """Read one camera of a calibration file of dv-processing (JSON, version 2.0).
-
-    Raises:
-        FormatError: The file is of another format or lacks the camera.
-    """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        entry: dict[str, Any] = document["cameras"][camera]
-        width, height = (int(value) for value in entry["resolution"])
-        focal, centre = (tuple(float(v) for v in entry[name]) for name in ("focalLength", "principalPoint"))
-        coefficients = tuple(float(value) for value in entry["distortionCoefficients"])
-        return Calibration(
-            Geometry(width, height),
-            (focal[0], focal[1]),
-            (centre[0], centre[1]),
-            entry["distortionModel"],
-            coefficients,
-        )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        message = f"{path} is no calibration file of dv-processing with a camera {camera!r}: {error!r}"
-        raise FormatError(message) from error
 
 
 def undistort(events: EventBatch, calibration: Calibration) -> EventBatch:

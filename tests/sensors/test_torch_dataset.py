@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hil.errors import InvalidValueError
+from hil.errors import FormatError, InvalidValueError
 from hil.network import FeatureSpec
 from hil.types import EventBatch, Geometry
 from sensors.features import encode_window
@@ -66,3 +66,23 @@ def test_torch_loader_with_workers_gives_what_it_gives_without(recordings):
     for (samples, labels), (theirs, their_labels) in zip(alone, shared, strict=True):
         assert (samples == theirs).all()
         assert (labels == their_labels).all()
+
+
+def test_index_names_recordings_with_and_without_their_suffix(recordings, tmp_path):
+    (tmp_path / "train.txt").write_text("# recording class\n3.npz 7\n\n1\t2\n")
+    dataset = EventDataset.from_index(tmp_path / "train.txt", ToFrames(1))
+    assert [label for _, label in (dataset[i] for i in range(len(dataset)))] == [7, 2]
+    assert [int(dataset[i][0].sum()) for i in range(2)] == [len(recordings[1][3]), len(recordings[1][1])]
+    data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
+    ((samples, labels),) = data.DataLoader(dataset, batch_size=2, num_workers=2)
+    assert (tuple(samples.shape), labels.tolist()) == ((2, 1, 2, 10, 12), [7, 2])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [("1", "line 1"), ("1 seven", "class"), ("9 1", "none"), ("4 1", "4.npz, 4.txt")]
+)
+def test_index_that_names_no_single_recording_is_refused(recordings, tmp_path, line, said):
+    (tmp_path / "4.txt").write_text("not a recording")
+    (tmp_path / "train.txt").write_text(line)
+    with pytest.raises(FormatError, match=said):
+        EventDataset.from_index(tmp_path / "train.txt", ToFrames(1))

@@ -5,7 +5,8 @@ import pytest
 
 from hil.errors import FormatError, InvalidValueError
 from hil.types import EventBatch, Geometry
-from sensors.kernels.lens import Calibration, load_calibration, undistort, undistorted_coordinates
+from sensors.kernels.lens import Calibration, undistort, undistorted_coordinates
+from sensors.kernels.lens_file import load_calibration
 
 LENSES = {
     "radialTangential": (-0.36, 0.14, 0.001, -0.0005, -0.02),
@@ -85,6 +86,63 @@ def test_calibration_is_read_from_a_file_of_dv_processing(dv, tmp_path):
     assert (ours.geometry, ours.model) == (Geometry(86, 64), "radialTangential")
     assert (*ours.focal_pixels, *ours.centre_pixels) == (75.0, 76.0, 43.0, 32.5)
     assert ours.distortion == pytest.approx(LENSES["radialTangential"], rel=1e-6)
+
+
+def matrix(name, rows, columns, values):
+    head = f"<rows>{rows}</rows><cols>{columns}</cols><dt>d</dt>"
+    return f'<{name} type_id="opencv-matrix">{head}<data>{" ".join(map(str, values))}</data></{name}>'
+
+
+def old_calibration(lenses, *, fisheye, named):
+    """Return the XML that DV wrote before 2021."""
+    cameras = [
+        matrix("camera_matrix", 3, 3, [75.5 + i, 0, 43.25, 0, 76, 32.5, 0, 0, 1])
+        + matrix("distortion_coefficients", 1, len(lens), lens)
+        + "<image_width>86</image_width><image_height>64</image_height>"
+        for i, lens in enumerate(lenses)
+    ]
+    nodes = [f"<DVX_{i}>{camera}</DVX_{i}>" for i, camera in enumerate(cameras)] if named else cameras
+    kind = "<type>camera</type>" if named else ""
+    model = f"<use_fisheye_model>{int(fisheye)}</use_fisheye_model>"
+    return f'<?xml version="1.0"?>\n<opencv_storage>{"".join(nodes)}{model}{kind}</opencv_storage>\n'
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("model", ["radialTangential", "equidistant"])
+def test_old_calibration_in_xml_is_read_as_dv_processing_reads_it(dv, tmp_path, model, named):
+    path = tmp_path / "lens.xml"
+    path.write_text(old_calibration([LENSES[model]], fisheye=model == "equidistant", named=named))
+    theirs = dv.camera.CalibrationSet.LoadFromFile(str(path)).getCameraCalibration("C0")
+    ours = load_calibration(path)
+    assert (ours.geometry.width, ours.geometry.height) == tuple(theirs.resolution)
+    assert (*ours.focal_pixels, *ours.centre_pixels) == (*theirs.focalLength, *theirs.principalPoint)
+    assert ours.model == dv.camera.distortionModelToString(theirs.distortionModel)
+    assert ours.distortion == pytest.approx(theirs.distortion[: len(ours.distortion)], rel=1e-6)
+    assert ours == load_calibration(path, camera="DVX_0" if named else "opencv_storage")
+
+
+def test_second_camera_of_an_old_calibration_is_read_by_its_number(tmp_path):
+    path = tmp_path / "lens.xml"
+    path.write_text(old_calibration([LENSES["radialTangential"]] * 2, fisheye=False, named=True))
+    assert load_calibration(path, camera="C1").focal_pixels[0] == 76.5
+    with pytest.raises(FormatError, match="it has the cameras C0, C1, DVX_0, DVX_1"):
+        load_calibration(path, camera="C2")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<!DOCTYPE a><opencv_storage/>", "document type"),
+        ("<opencv_storage/>", "the cameras none"),
+        ("<opencv_storage>", "no calibration file"),
+        (old_calibration([(0.1, 0, 0, 0, 0, 0.5)], fisheye=False, named=True), "first 5 coefficients"),
+        (old_calibration([(0.1, 0)], fisheye=False, named=True), "coefficients"),
+    ],
+)
+def test_calibration_in_xml_that_says_too_little_or_too_much_is_refused(tmp_path, text, said):
+    (tmp_path / "lens.xml").write_text(text)
+    with pytest.raises(FormatError, match=said):
+        load_calibration(tmp_path / "lens.xml")
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cameras": {"C0": {"resolution": [1]}}}', "[1, 2]"])
