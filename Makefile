@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --constraint constraints.txt
+# one more extra for the tests: make test WITH=peers, where cairo's headers are, compares with badcrossbar too
+WITH   ?=
+EXTRA  := $(WITH:%=,%)
 
 .PHONY: demo test check bench docs firmware clean
 
@@ -36,11 +39,11 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.base
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.base
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test$(EXTRA)]'
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.base
-	$(PIP) --editable '.[test,check]'
+	$(PIP) --editable '.[test,check$(EXTRA)]'
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
 docs: $(VENV)/.docs
