@@ -101,7 +101,7 @@ class BoardSession(Closing):
         self.already_there = self._holds_program()
         """Whether the board held the program before we came."""
         if not self.already_there:
-            self._load(on_progress)
+            self._load_first(on_progress)
         self.load_s = time.monotonic() - started
         """Seconds from the first greeting to the committed program."""
 
@@ -292,6 +292,17 @@ class BoardSession(Closing):
             raise LinkError(message)
         self._executed = info.executed
         return info
+
+    def _load_first(self, on_progress: OnProgress) -> None:
+        """Load the program, and from its start again when the board was reset: nothing has run that could run twice."""
+        for _ in range(RERUNS):
+            try:
+                return self._load(on_progress)
+            except BoardResetError as error:
+                logger.warning("loading the board again: %s", error)
+                self.reloads += 1
+                self.info = self._greet()
+        return self._load(on_progress)
 
     def _load(self, on_progress: OnProgress) -> None:
         self.info.refuse_misfit(self._network, len(self._program))

@@ -236,13 +236,22 @@ class _Exchange:
                 return answer
         message = (
             f"no answer to {_name(self._frame.type)} within {self._timeout_s:g} s and {self._tried} attempts; "
-            f"is the board running this project's firmware?"
+            + self._guess()
         )
         raise DeadlineError(message)
 
+    @property
+    def _is_first(self) -> bool:
+        return self._frame.type == Verb.HELLO
+
+    def _guess(self) -> str:
+        if self._is_first:
+            return "is the board running this project's firmware?"
+        return "it answered before, so it, or what serves it, has stopped: start it again"
+
     def _remaining_s(self) -> float:
         attempt_s = self._policy.attempt_timeout_s
-        if self._frame.type == Verb.HELLO:
+        if self._is_first:
             attempt_s = min(attempt_s, FIRST_GREETING_TIMEOUT_S * 2.0 ** min(self._tried, 16))
         return min(attempt_s, max(self._deadline - time.monotonic(), 0.001))
 
@@ -295,7 +304,10 @@ class _Exchange:
         if answer.status == Status.OK:
             return answer.payload
         if answer.status == Status.NO_SESSION:
-            message = f"the board has forgotten the session when asked to {name}: it was reset"
+            message = (
+                f"the board has forgotten the session when asked to {name}: it was reset, or another host took it; "
+                "run again, or let a target's ?recover=reload do so"
+            )
             raise BoardResetError(message, maybe_executed=self._sent > 1)
         if answer.status == Status.BAD_SEQUENCE:
             message = f"the board expects another sequence number than {self._frame.sequence} for {name}"
@@ -309,7 +321,10 @@ class _Exchange:
         self._wire.drop()
         self._reconnects += 1
         if self._reconnects > self._policy.reconnects or time.monotonic() > self._deadline:
-            raise error
+            if self._is_first:
+                raise error
+            message = f"the connection was lost at {_name(self._frame.type)} and does not come back: {error}"
+            raise TargetUnavailableError(message) from error
         self._wire.statistics.reconnects += 1
         logger.info("transport broke (%s); opening it again", error)
         time.sleep(min(RECONNECT_PAUSE_S * self._reconnects, max(self._deadline - time.monotonic(), 0.0)))

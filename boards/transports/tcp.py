@@ -23,7 +23,7 @@ def connect_tcp(host: str, port: int, *, security: Security | None = None, timeo
     try:
         plain = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
-        message = f"no board answers at {host}:{port}: {error}"
+        message = f"no board answers at {host}:{port} ({error}); serve one there: hil board serve TARGET --port {port}"
         raise TargetUnavailableError(message) from error
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with undone_on_error(plain.close):

@@ -4,6 +4,7 @@ import signal
 import struct
 import threading
 import zlib
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -127,10 +128,10 @@ def test_reset_between_calls_is_repaired_and_counted(board):
 
 
 class ResetsAfter:
-    """A transport under which the board is reset once, after so many inferences were asked for."""
+    """A transport under which the board is reset once, after so many requests of one kind."""
 
-    def __init__(self, board, n):
-        self.board, self.left = board, n
+    def __init__(self, board, n, verb=Verb.INFER):
+        self.board, self.left, self.verb, self.again = board, n, verb, False
 
     def connect(self):
         inner, outer = self.board.connect(), self
@@ -138,13 +139,13 @@ class ResetsAfter:
         class Transport:
             def write(self, data, *, timeout_s):
                 inner.write(data, timeout_s=timeout_s)
-                if bytes([Verb.INFER]) in data[:6]:
+                if bytes([outer.verb]) in data[:6]:
                     outer.left -= 1
 
             def read(self, n_bytes, *, timeout_s):
                 data = inner.read(n_bytes, timeout_s=timeout_s)
                 if outer.left == 0:
-                    outer.left = -1
+                    outer.left = 1 if outer.again else -1
                     outer.board.reset()
                 return data
 
@@ -171,6 +172,28 @@ def test_reset_under_way_is_run_again_where_that_was_asked_for(board):
     with reset_under_way(board, "reload") as session:
         np.testing.assert_array_equal(session.infer(FEATURES, t_us=TIMES).outputs, EXPECTED)
         assert session.reloads == 1
+
+
+@pytest.mark.parametrize("verb", [Verb.BEGIN, Verb.CHUNK, Verb.COMMIT])
+def test_reset_while_loading_starts_loading_again(verb):
+    with closing(HostBoard(load_over_link=True, log_executions=True)) as board:
+        resetting = ResetsAfter(board, 1, verb)
+        link = LinkSession(resetting.connect, policy=POLICY)
+        with BoardSession(board, link, NETWORK, settings=DriverSettings(policy=POLICY)) as session:
+            np.testing.assert_array_equal(session.infer(FEATURES, t_us=TIMES).outputs, EXPECTED)
+            assert session.reloads == 1
+            assert inferences(board) == len(FEATURES)
+
+
+def test_board_that_is_reset_at_every_loading_is_given_up():
+    with closing(HostBoard(load_over_link=True)) as board:
+        resetting = ResetsAfter(board, 1, Verb.BEGIN)
+        resetting.again = True
+        with (
+            LinkSession(resetting.connect, policy=POLICY) as link,
+            pytest.raises(BoardResetError, match="run again, or let a target's"),
+        ):
+            BoardSession(board, link, NETWORK, settings=DriverSettings(policy=POLICY))
 
 
 def flip_weight_bit(board, session):

@@ -82,7 +82,7 @@ def test_answer_of_another_session_is_ignored():
 def test_no_answer_ends_in_a_deadline_and_ends_the_session():
     session = session_over(ScriptedTransport([HELLO, *[(INFO, b"")] * PATIENCE.attempts]))
     session.open()
-    with pytest.raises(DeadlineError, match=r"no answer to INFO within 0\.5 s and 4 attempts"):
+    with pytest.raises(DeadlineError, match=r"no answer to INFO within 0\.5 s and 4 attempts; it answered before"):
         session.request(Verb.INFO)
     with pytest.raises(LinkError, match="opened"):
         session.request(Verb.INFO)
@@ -149,6 +149,25 @@ def test_transport_that_stays_broken_is_given_up():
     with pytest.raises(TargetUnavailableError, match="no such port"):
         LinkSession(unplugged, policy=PATIENCE).open()
     assert time.monotonic() - started < 2.0
+
+
+def test_silence_from_the_start_asks_for_the_firmware():
+    hello = Frame(Verb.HELLO, 0, NONCE).encode()
+    with pytest.raises(DeadlineError, match="running this project's firmware"):
+        session_over(ScriptedTransport([(hello, b"")] * PATIENCE.attempts)).open()
+
+
+def test_connection_that_does_not_come_back_says_that_it_was_there():
+    def unplugged():
+        if transports:
+            return transports.pop()
+        raise TargetUnavailableError("no such port")
+
+    transports = [Broken([HELLO, (INFO, b"")])]
+    session = LinkSession(unplugged, policy=PATIENCE, draw_nonce=lambda: NONCE)
+    session.open()
+    with pytest.raises(TargetUnavailableError, match="lost at INFO and does not come back: no such port"):
+        session.request(Verb.INFO)
 
 
 def test_closed_link_stays_closed():
