@@ -79,11 +79,12 @@ def downsample(events: EventBatch, geometry: Geometry, *, factor: int) -> tuple[
     As ``tonic.transforms.Downsample(spatial_factor=1 / factor)``. A last partial square counts as a pixel.
 
     Raises:
-        InvalidValueError: The factor is below 1.
+        InvalidValueError: The factor is below 1, or an event lies outside the sensor.
     """
     if not 1 <= factor <= 65535:
         message = f"pixels are merged by a factor of at least 1, but got {factor}"
         raise InvalidValueError(message)
+    check_inside(events, geometry)
     side = np.uint16(factor)
     merged = EventBatch.unchecked(events.t, events.x // side, events.y // side, events.p)
     return merged, Geometry(-(-geometry.width // factor), -(-geometry.height // factor))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hil.errors import InvalidValueError
-from hil.types import Geometry
+from hil.types import EventBatch, Geometry
 from sensors.kernels.space import centre_crop, crop, downsample, flip_lr, flip_polarity, flip_ud, region_of_interest
 from sensors.structured import from_structured, to_tonic
 
@@ -80,3 +80,9 @@ def test_space_refuses_what_leaves_the_sensor(make_events, geometry):
         centre_crop(events, geometry, width=24, height=0)
     with pytest.raises(InvalidValueError, match="factor"):
         downsample(events, geometry, factor=0)
+
+
+def test_downsampling_refuses_events_outside_the_sensor():
+    outside = EventBatch(np.array([1]), np.array([300], np.uint16), np.array([1], np.uint16), np.array([True]))
+    with pytest.raises(InvalidValueError, match="outside"):
+        downsample(outside, Geometry(30, 20), factor=3)
