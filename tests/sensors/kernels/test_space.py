@@ -84,5 +84,5 @@ def test_space_refuses_what_leaves_the_sensor(make_events, geometry):
 
 def test_downsampling_refuses_events_outside_the_sensor():
     outside = EventBatch(np.array([1]), np.array([300], np.uint16), np.array([1], np.uint16), np.array([True]))
-    with pytest.raises(InvalidValueError, match="outside"):
+    with pytest.raises(InvalidValueError, match="must lie on the 30x20 sensor"):
         downsample(outside, Geometry(30, 20), factor=3)
