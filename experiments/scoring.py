@@ -104,7 +104,7 @@ def outputs_of(
     starts_us = np.arange(len(features), dtype=np.int64) * length_us
     batch = FeatureBatch(features, starts_us, starts_us + length_us, np.zeros(len(features), np.int64))
     with programmed(backend, network, seed=seed, on_progress=on_program) as session:
-        return infer(session, network, batch, on_progress=on_progress).outputs
+        return infer(session, network, batch, name=backend.name, on_progress=on_progress).outputs
 
 
 def score_outputs(

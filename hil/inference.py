@@ -61,6 +61,7 @@ def infer(
     features: FeatureBatch,
     *,
     trace: bool = False,
+    name: str = "the target",
     on_progress: OnProgress = ignore_progress,
 ) -> Inference:
     """Return the answer to every window, asked for in batches; each window is inferred at its end.
@@ -70,6 +71,7 @@ def infer(
         network: What was programmed; answers are checked against its sizes.
         features: The windows, at least one.
         trace: Whether to return what each layer computed; a target that cannot say is taken as it is.
+        name: What to call the target in errors.
         on_progress: Called with the windows done and their total.
 
     Raises:
@@ -83,7 +85,7 @@ def infer(
     for start in range(0, len(features), WINDOWS_PER_CALL):
         window = slice(start, start + WINDOWS_PER_CALL)
         part = session.infer(features.features[window], t_us=features.t_end_us[window], trace=trace)
-        _check(part, network, n=len(features.features[window]))
+        _check(part, network, n=len(features.features[window]), name=name)
         parts.append(part)
         sizes.append(len(part.outputs))
         on_progress(sum(sizes), len(features))
@@ -94,17 +96,16 @@ def infer(
     )
 
 
-def _check(answer: Inference, network: TernaryNetwork, *, n: int) -> None:
+def _check(answer: Inference, network: TernaryNetwork, *, n: int, name: str) -> None:
     if answer.outputs.shape != (n, network.d_out):
-        raise LinkError(f"{n} windows have outputs {(n, network.d_out)}, but the target gave {answer.outputs.shape}")
+        raise LinkError(f"{n} windows have outputs {(n, network.d_out)}, but {name} gave {answer.outputs.shape}")
     if not np.isfinite(answer.outputs).all():
-        raise LinkError(
-            f"outputs must be finite, but the target gave {np.count_nonzero(~np.isfinite(answer.outputs))} that are not"
-        )
+        wrong = np.count_nonzero(~np.isfinite(answer.outputs))
+        raise LinkError(f"outputs must be finite, but {name} gave {wrong} that are not")
     shapes = [layer.activation.shape for layer in answer.layers]
     expected = [(n, layer.d_out) for layer in network.layers]
     if shapes and (shapes != expected or [layer.accumulator.shape for layer in answer.layers] != expected):
-        raise LinkError(f"the layers of {n} windows have shapes {expected}, but the target traced {shapes}")
+        raise LinkError(f"the layers of {n} windows have shapes {expected}, but {name} traced {shapes}")
 
 
 def _join(parts: Sequence[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:

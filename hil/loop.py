@@ -221,7 +221,7 @@ def _run(
     started = time.perf_counter()
     with programmed(backend, network, seed=seed, name=name, on_progress=on_program) as session:
         ready = time.perf_counter()
-        inference = infer(session, network, features, trace=True, on_progress=on_progress)
+        inference = infer(session, network, features, trace=True, name=name, on_progress=on_progress)
         return inference, ready - started, time.perf_counter() - ready
 
 

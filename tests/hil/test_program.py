@@ -2,12 +2,13 @@
 
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 
 from hil import registry
 from hil.closing import Closing
 from hil.compare import compare
-from hil.errors import InvalidValueError, TargetFailedError
+from hil.errors import InvalidValueError, LinkError, TargetFailedError
 from hil.inference import programmed
 from hil.ports import Capabilities
 from hil.progress import ignore_progress
@@ -122,3 +123,11 @@ def test_factory_that_makes_no_backend_is_told_what_it_lacks(stranger):
     target = stranger(lambda *_: Slow())
     with pytest.raises(TargetFailedError, match=r"but Slow lacks capabilities; see hil\.ports\.Backend"):
         registry.open_target(target)
+
+
+@pytest.mark.parametrize("outputs", [np.zeros((1, 2)), np.full((6, 16), np.nan)])
+def test_answer_that_cannot_be_names_the_target(outputs):
+    network = small_network()
+    wrong = FakeBackend(lambda layers, _: (layers, outputs.astype(np.float32)), name="wrong")
+    with pytest.raises(LinkError, match=r"but wrong gave (\(1, 2\)|96 that are not)"):
+        compare(some_windows(network, 6), network, FakeBackend(), [wrong])
