@@ -33,3 +33,11 @@ def test_house_names_the_entry_point_groups_there_are():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     ours = {group for group in project["entry-points"] if group.startswith("hil.")}
     assert ours == named
+
+
+def test_decisions_are_numbered_one_by_one_and_say_their_number():
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    headings = [page.read_text("utf-8").split("\n", 1)[0] for page in pages]
+    assert [heading.split(".")[0] for heading in headings] == [f"# {number}" for number in numbers]
