@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hil.description import LayerIntegers, describe, rebuild
-from hil.errors import FormatError, InvalidValueError
+from hil.errors import FormatError, InvalidValueError, VerificationError
 from hil.network import Patches, TernaryLayer, TernaryNetwork
 from hil.ports import IndependentReading
 from hil.registry import refuse_unknown_options
@@ -25,6 +25,8 @@ __all__ = ["DESCRIPTOR_WORDS", "Readmemh", "layer_patches", "readmemh"]
 
 DESCRIPTOR_WORDS = 16
 FLAG_LAST, FLAG_RELU = 1, 2
+IMAGES = ("weights.memh", "channels.memh", "layers.memh")
+DESCRIPTION = "network.json"
 MAX_SIZE = 65535
 STEPS_A_WINDOW = 2_500
 """Inputs streamed through the core for one window, up to which Icarus runs it: a millisecond for each."""
@@ -141,10 +143,15 @@ class Readmemh:
         return {"weights.memh": _text(weights), "channels.memh": _text(channels), "layers.memh": _text(layers)}
 
     def encode(self, network: TernaryNetwork) -> bytes:
-        """Return a zip of the images and of ``network.json``, which holds what the core does not need."""
+        """Return a zip of the images, of ``network.json``, which holds what the core does not need, and of a kit.
+
+        The kit (``boards.rtl.kit``) has the core's sources and sizes, a window, and what must come out of it.
+        """
+        from boards.rtl.kit import kit
+
         document = {"lanes": self.lanes, "network": describe(network)}
         described = json.dumps(document, indent=1, sort_keys=True).encode()
-        return seal({**self.images(network), "network.json": described})
+        return seal({**self.images(network), DESCRIPTION: described, **kit(network, self.lanes)})
 
     def decode(self, blob: bytes) -> TernaryNetwork:
         """Return the network, its integers read from the images.
@@ -180,7 +187,8 @@ class Readmemh:
 
         files = unseal(blob)
         lanes = int(_document(files)["lanes"])
-        images = {name: content for name, content in files.items() if name.endswith(".memh")}
+        images = {name: files[name] for name in IMAGES}
+        _check_kit(files, network, lanes)
 
         weights = icarus.read_weights(images, network, lanes)
         steps = sum(-(-layer.channels // lanes) * layer.fan_in * layer.positions for layer in network.layers)
@@ -192,9 +200,24 @@ class Readmemh:
         return IndependentReading(reader, weights, lambda x: icarus.run_images(images, network, lanes, x), windows)
 
 
+def _check_kit(files: dict[str, bytes], network: TernaryNetwork, lanes: int) -> None:
+    """Refuse sources, sizes or a window that are not ours; an archive may lack them all, as older ones do."""
+    from boards.rtl.kit import kit
+
+    beside = {name: content for name, content in files.items() if name not in (*IMAGES, DESCRIPTION)}
+    if not beside:
+        return
+    wanted = kit(network, lanes)
+    different = [name for name in sorted({*beside, *wanted}) if beside.get(name) != wanted.get(name)]
+    if different:
+        raise VerificationError(
+            f"{', '.join(different)} must be as this version writes it beside the images, but is not; export again"
+        )
+
+
 def _document(files: dict[str, bytes]) -> dict[str, Any]:
     try:
-        document = json.loads(files["network.json"])
+        document = json.loads(files[DESCRIPTION])
         if not isinstance(document["network"]["layers"], list):
             raise FormatError("network.json holds no list of layers")
     except (KeyError, TypeError, ValueError) as error:

@@ -1,6 +1,8 @@
 """The RTL core under two simulators and a synthesiser, against the integer contract."""
 
+import io
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 from boards.rtl import memh
 from boards.rtl.backend import VERILOG, VerilatorBackend, rtl
 from boards.rtl.core import CoreSize, drained_per_window, ideal_cycles, split_drained, verilog_sources
+from boards.rtl.kit import READ_ME
 from boards.rtl.memh import Readmemh, readmemh
-from hil import Patches, stream
+from hil import Patches, load_network, stream
 from hil.errors import InputError, InvalidValueError, LinkError, UnknownNameError
+from hil.sealed import seal, unseal
 from hil.testing import BackendTests, WeightFormatTests, random_features, random_network, reference_layers
 
 NETWORKS = {
@@ -147,3 +151,33 @@ def test_images_of_a_large_network_are_run_by_verilator_in_every_window(monkeypa
     assert reading.most_windows is None
     features = random_features(network, 3, rng=stream(11, "large"), active=0.5)
     np.testing.assert_array_equal(reading.run(features), reference_layers(network, features)[-1].activation)
+
+
+@pytest.mark.tool("iverilog", "vvp", "bash")
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_archive_runs_in_a_clean_folder_as_its_own_page_says(kind, tmp_path):
+    network = NETWORKS[kind]
+    with zipfile.ZipFile(io.BytesIO(Readmemh(lanes=4).encode(network))) as archive:
+        archive.extractall(tmp_path)
+    said = (tmp_path / "README.txt").read_text()
+    commands = said[said.index("    iverilog") : said.index("For a tool")]
+    run = subprocess.run(
+        ["bash", "-ec", commands], cwd=tmp_path, timeout=100, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip().endswith("equal")
+    assert len((tmp_path / "expected.txt").read_text().split()) == network.d_out
+
+
+def test_page_tells_the_same_steps_as_the_archive():
+    page = (Path(__file__).parents[2] / "docs" / "rtl.md").read_text("utf-8")
+    network = load_network("digits")
+    said = READ_ME.format(d_in=network.d_in, d_out=network.d_out)
+    for line in said.splitlines()[2:4]:
+        assert line.strip().removesuffix(chr(92)).strip() in page
+
+
+def test_archive_without_the_kit_is_read_as_before():
+    network = NETWORKS["dense"]
+    files = unseal(readmemh.encode(network))
+    kept = {name: files[name] for name in ("weights.memh", "channels.memh", "layers.memh", "network.json")}
+    assert readmemh.decode(seal(kept)).digest == network.digest
