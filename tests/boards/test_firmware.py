@@ -75,3 +75,22 @@ def test_conformance_suite_runs_against_a_board_by_name(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "42 passed" in done.stdout
+
+
+@pytest.mark.tool("make")
+@pytest.mark.parametrize(
+    ("arguments", "said"), [((), "say which board: make TARGET=NAME"), (("TARGET=bogus",), "but is bogus")]
+)
+def test_make_without_a_board_says_which_there_are(tmp_path, arguments, said):
+    run = subprocess.run(
+        ["make", "-s", *arguments, f"OUT={tmp_path}"],
+        cwd=SOURCES,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode
+    assert said in run.stderr
+    assert "cortex-m4" in run.stderr
+    assert not list(tmp_path.iterdir())
