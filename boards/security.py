@@ -11,6 +11,7 @@ import ipaddress
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["GREETING", "SECURITY_OPTIONS", "Security", "is_loopback"]
 GREETING = b"HIL-TOKEN 1 "
 CHALLENGE_BYTES = 32
 LONGEST_LINE = 256
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 1e-3, 60.0
 SHORTEST_TOKEN = 16
 
 SECURITY_OPTIONS = ("ca", "certificate", "key", "token_file")
@@ -173,15 +175,23 @@ def _from_hex(text: bytes) -> bytes:
 
 
 def _read_line(peer: socket.socket) -> bytes:
+    """Return a line without its end; the peer's time-out holds for the whole line, not for every byte of it."""
+    timeout_s = peer.gettimeout() or LONGEST_WAIT_S
+    deadline = time.monotonic() + timeout_s
     line = b""
-    while not line.endswith(b"\n"):
-        try:
+    try:
+        while not line.endswith(b"\n"):
+            peer.settimeout(max(deadline - time.monotonic(), SHORTEST_WAIT_S))
             byte = peer.recv(1)
-        except OSError as error:
-            message = f"the other side went silent while proving itself: {error}"
-            raise LinkError(message) from error
-        if not byte or len(line) >= LONGEST_LINE:
-            message = "the other side does not accept us, or speaks no token handshake"
-            raise LinkError(message)
-        line += byte
+            if not byte or len(line) >= LONGEST_LINE:
+                message = "the other side does not accept us, or speaks no token handshake"
+                raise LinkError(message)
+            line += byte
+            if time.monotonic() > deadline:
+                message = f"the other side did not prove itself within {timeout_s:g} s"
+                raise LinkError(message)
+        peer.settimeout(timeout_s)
+    except OSError as error:
+        message = f"the other side went silent while proving itself: {error}"
+        raise LinkError(message) from error
     return line[:-1]

@@ -142,7 +142,8 @@ def _text(name: str, beside: Path) -> str:
     if shipped.is_file():
         return shipped.read_text("utf-8")
     if not own.is_file():
-        raise UnknownNameError.of("power profile", name, profile_names())
+        shipped_names = ", ".join(profile_names())
+        raise UnknownNameError(f"power profile {name!r} is neither a file nor shipped; shipped: {shipped_names}")
     try:
         return own.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

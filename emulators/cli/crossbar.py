@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hil.cli import Answer, command, progress_bar
+from hil.cli import Answer, command, figure_path, progress_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,12 @@ def spice_command(case: Path, out: Path | None, run_it: bool, timeout_s: float) 
     show_default=True,
     help="Of columns that do not say.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for a picture of table and fits.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=figure_path,
+    help="File for a picture of table and fits.",
+)
 def device_command(table: Path, unit: Unit, out: Path | None) -> Answer:
     """Fit TABLE, a CSV file of measured cells; the target crossbar:TABLE then runs on such cells.
 

@@ -3,7 +3,8 @@
 import socket
 import subprocess
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -190,6 +191,28 @@ def test_half_a_security_is_refused(tmp_path):
         Security(ca=tmp_path / "ca.pem")
     with pytest.raises(InvalidValueError, match="not both"):
         Security(*[tmp_path / name for name in ("token", "ca", "certificate", "key")])
+
+
+def test_client_that_drips_its_proof_does_not_hold_the_server(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("a token that is long enough")
+    ours, theirs = socket.socketpair()
+    over = threading.Event()
+
+    def drip():
+        while not over.wait(0.05):
+            with suppress(OSError):
+                theirs.send(b"0")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    started = time.monotonic()
+    with ours, theirs:
+        with pytest.raises(LinkError, match=r"within 0\.3 s|went silent"):
+            Security(token_file=token).as_server(ours, timeout_s=0.3)
+        over.set()
+        dripping.join(timeout=5.0)
+    assert time.monotonic() - started < 2.0
 
 
 def test_short_token_is_refused(tmp_path):
