@@ -7,16 +7,19 @@ starts to record in the middle of its stream, so they are passed over as the ven
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.neighbours import how_many, judge, place
 from sensors.formats.kernels.order import are_sound
 from sensors.formats.kernels.wrap import wraps
-from sensors.formats.sink import Columns
-from sensors.formats.verdicts import LATE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+from sensors.formats.sink import EARLIEST_US, Columns
+from sensors.formats.verdicts import SOUND, UNKNOWN_WORD
 
 __all__ = ["decode", "decode_vectors", "encode"]
 
@@ -101,67 +104,6 @@ def _sprint(words: npt.NDArray[np.uint32], limits: Int64Array, state: Int64Array
 
 
 @njit(cache=True, nogil=True)
-def _walk(
-    words: npt.NDArray[np.uint32],
-    base: int,
-    limits: Int64Array,
-    state: Int64Array,
-    room: Columns,
-    filled: int,
-    marks: Int64Array,
-) -> tuple[int, int, int, int]:
-    """Decode a stretch that needs a closer look: other words, wraps, late events and damage."""
-    t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
-    width, height, late_us = limits[0], limits[1], limits[2]
-    latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
-    salvage = offset.size > 0
-    marked = i = np.int64(0)
-    verdict = SOUND
-    while i < words.size:
-        word = words[i]
-        kind = word >> np.uint32(28)
-        reason = np.int64(SOUND)
-        if kind <= CD_ON:
-            time_us = high_us | np.int64((word >> np.uint32(22)) & np.uint32(0x3F))
-            column, row = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF)
-            if high_us < 0:
-                pass
-            elif column >= width or row >= height:
-                reason = np.int64(OUT_OF_RANGE)
-            elif time_us < latest - late_us and not salvage:
-                reason = np.int64(TIME_BACK)
-            else:
-                if filled == t.size:
-                    break
-                if time_us < latest:
-                    verdict = LATE
-                latest = max(latest, time_us)
-                t[filled], x[filled], y[filled], p[filled] = time_us, column, row, kind == CD_ON
-                if salvage:
-                    offset[filled], end[filled] = base + 4 * i, base + 4 * i + 4
-                filled += 1
-        elif kind == TIME_HIGH:
-            value = np.int64(word & np.uint32(0x0FFFFFFF))
-            if value < raw_high and wraps(value, raw_high, HIGH_BITS):
-                loops += 1
-            raw_high = value
-            high_us = ((loops << HIGH_BITS) | value) << 6
-        elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
-            reason = np.int64(UNKNOWN_WORD)
-        if reason != SOUND:
-            if not salvage:
-                verdict = reason
-                break
-            if marked == len(marks):
-                break
-            events = np.int64(1) if reason == OUT_OF_RANGE else np.int64(-1)
-            marked = mark(marks, marked, base + 4 * i, np.int64(4), reason, events)
-        i += 1
-    state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
-    return i, filled, marked, verdict
-
-
-@njit(cache=True, nogil=True)
 def decode_vectors(
     words: npt.NDArray[np.uint64],
     base: int,
@@ -174,68 +116,73 @@ def decode_vectors(
 
     Limits and state as ``decode``; a fourth limit is 1 where the halves of a word are swapped.
     """
-    width, height, late_us, swapped = limits[0], limits[1], limits[2], limits[3]
-    latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
+    return _walk(words, base, limits, state, room, np.int64(0), marks)
+
+
+@njit(cache=True, nogil=True)
+def _halves(word: int, size: int, are_swapped: int) -> tuple[int, int]:
+    """Return what a word says, and which of its pixels fired: one, where it has no mask."""
+    if size < 8:
+        return np.int64(word), np.int64(1)
+    low, high = np.int64(word & np.uint64(0xFFFFFFFF)), np.int64(np.uint64(word) >> np.uint64(32))
+    return (low, high) if are_swapped else (high, low)
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    words: npt.NDArray[Any],
+    base: int,
+    limits: Int64Array,
+    state: Int64Array,
+    room: Columns,
+    filled: int,
+    marks: Int64Array,
+) -> tuple[int, int, int, int]:
+    """Decode words of either size, with a close look: other words, wraps, late events and damage."""
     t, x, y, p, offset, end = room.t, room.x, room.y, room.p, room.offset, room.end
-    salvage = offset.size > 0
-    filled = marked = i = np.int64(0)
+    width, height, late_us = limits[0], limits[1], limits[2]
+    latest, high_us, raw_high, loops = state[0], state[1], state[2], state[3]
+    size, salvage = words.itemsize, offset.size > 0
+    marked = i = np.int64(0)
     verdict = SOUND
     while i < words.size:
-        low = words[i] & np.uint64(0xFFFFFFFF)
-        top = words[i] >> np.uint64(32)
-        if swapped:
-            low, top = top, low
-        kind = top >> np.uint64(28)
+        word, mask = _halves(words[i], size, limits[3])
+        kind = word >> 28
+        value = word & 0x0FFFFFFF
+        reason, events, at = SOUND, np.int64(-1), base + size * i
         if kind <= CD_ON:
-            if high_us >= 0:
-                time_us = high_us | np.int64((top >> np.uint64(22)) & np.uint64(0x3F))
-                column = np.int64((top >> np.uint64(11)) & np.uint64(0x7FF))
-                row = np.int64(top & np.uint64(0x7FF))
-                last_bit = -1
-                count = 0
-                for bit in range(32):
-                    if (low >> np.uint64(bit)) & np.uint64(1):
-                        last_bit = bit
-                        count += 1
-                if count and (column + last_bit >= width or row >= height):
-                    if not salvage:
-                        verdict = OUT_OF_RANGE
+            if high_us >= 0 and mask:
+                time_us = high_us | (value >> 22)
+                column, row = (value >> 11) & 0x7FF, value & 0x7FF
+                events = how_many(mask)
+                earliest_us = EARLIEST_US if salvage else latest - late_us
+                reason = judge(width, height, earliest_us, latest, time_us, column, row, mask)
+                if reason <= SOUND:
+                    if filled + events > t.size:
                         break
-                    if marked == len(marks):
-                        break
-                    marked = mark(marks, marked, base + 8 * i, np.int64(8), np.int64(OUT_OF_RANGE), np.int64(count))
-                elif count:
-                    if filled + count > t.size:
-                        break
-                    if time_us < latest:
-                        if time_us < latest - late_us and not salvage:
-                            verdict = TIME_BACK
-                            break
-                        verdict = LATE
+                    for k in range(filled, filled + events):
+                        lowest = mask & -mask
+                        t[k], x[k], y[k], p[k] = time_us, column + place(lowest), row, kind == CD_ON
+                        if salvage:
+                            offset[k], end[k] = at, at + size
+                        mask ^= lowest
+                    filled += events
                     latest = max(latest, time_us)
-                    for bit in range(last_bit + 1):
-                        if (low >> np.uint64(bit)) & np.uint64(1):
-                            t[filled] = time_us
-                            x[filled] = column + bit
-                            y[filled] = row
-                            p[filled] = kind == CD_ON
-                            if salvage:
-                                offset[filled] = base + 8 * i
-                                end[filled] = base + 8 * i + 8
-                            filled += 1
+                    verdict = min(verdict, reason)
         elif kind == TIME_HIGH:
-            value = np.int64(top & np.uint64(0x0FFFFFFF))
             if value < raw_high and wraps(value, raw_high, HIGH_BITS):
                 loops += 1
             raw_high = value
             high_us = ((loops << HIGH_BITS) | value) << 6
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED):
+            reason = UNKNOWN_WORD
+        if reason > SOUND:
             if not salvage:
-                verdict = UNKNOWN_WORD
+                verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 8 * i, np.int64(8), np.int64(UNKNOWN_WORD), np.int64(-1))
+            marked = mark(marks, marked, at, size, reason, events)
         i += 1
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     return i, filled, marked, verdict

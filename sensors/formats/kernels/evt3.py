@@ -14,10 +14,11 @@ from numba import njit
 
 from hil.types import BoolArray, Int64Array, UInt16Array
 from sensors.formats.kernels.marks import mark
+from sensors.formats.kernels.neighbours import how_many, judge, place
 from sensors.formats.kernels.order import are_sound
 from sensors.formats.kernels.wrap import wraps
-from sensors.formats.sink import Columns
-from sensors.formats.verdicts import LATE, NO_PLACE, OUT_OF_RANGE, SOUND, TIME_BACK, UNKNOWN_WORD
+from sensors.formats.sink import EARLIEST_US, Columns
+from sensors.formats.verdicts import NO_PLACE, SOUND, UNKNOWN_WORD
 
 __all__ = ["STATE", "decode", "encode"]
 
@@ -29,10 +30,6 @@ STRIDE = 256  # words to look at closely before trying to sprint again
 STRETCH = 2048  # words to check at once
 MOST_WORDS, MOST_EVENTS = 4, 36  # that one step of the sprint can take, and write: a pair of columns and a vector
 NEITHER = np.uint16(0xD000)  # bits of a word's type that neither a row nor a column has
-BIT_PLACES = np.zeros(32, np.uint8)
-BIT_PLACES[((np.uint64(0x077CB531) << np.arange(32, dtype=np.uint64)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)] = (
-    range(32)
-)
 NONE, LOST = -1, -2  # not seen yet; no longer known, because a damaged word may have set it
 STATE = (np.iinfo(np.int64).min // 2, NONE, NONE, 0, 0, NONE, NONE, 0, 0)
 
@@ -113,7 +110,7 @@ def _sprint(words: npt.NDArray[np.uint16], limits: Int64Array, state: Int64Array
                 mask |= np.uint64(third & np.uint16(0xFF)) << np.uint64(24)
                 while mask:
                     lowest = mask & (~mask + one)
-                    t[filled], x[filled], y[filled] = now_us, base_x + _place(lowest) | base_p, row
+                    t[filled], x[filled], y[filled] = now_us, base_x + place(lowest) | base_p, row
                     filled += one
                     mask ^= lowest
                 base_x += 32
@@ -153,12 +150,6 @@ def _budget(n_words: int, used: int, capacity: int, filled: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _place(power: int) -> int:
-    """Return which of 32 bits is set, by a de Bruijn sequence (Leiserson, Prokop and Randall, MIT, 1998)."""
-    return np.int64(BIT_PLACES[((power * np.uint64(0x077CB531)) & np.uint64(0xFFFFFFFF)) >> np.uint64(27)])
-
-
-@njit(cache=True, nogil=True)
 def _walk(
     words: npt.NDArray[np.uint16],
     base: int,
@@ -179,35 +170,31 @@ def _walk(
     while i < words.size:
         kind = words[i] >> np.uint16(12)
         value = np.int64(words[i] & np.uint16(0xFFF))
-        reason, count = np.int64(SOUND), np.int64(-1)
+        reason, events, at = SOUND, np.int64(-1), base + 2 * i
         if kind in (ADDR_X, VECT_12, VECT_8):
             is_vector = kind != ADDR_X
             mask = np.int64(1) if not is_vector else value if kind == VECT_12 else value & 0xFF
             column = base_x if is_vector else value & 0x7FF
             polarity = base_p if is_vector else value >> 11
-            count, last = _bits(mask)
-            if count and high_us >= 0:
-                time_us = high_us | low_us
+            if mask and high_us >= 0:
+                time_us, events = high_us | low_us, how_many(mask)
                 if LOST in (row, column):
-                    reason = np.int64(NO_PLACE)
-                elif row < 0 or column < 0:
-                    pass
-                elif row >= height or column + last >= width:
-                    reason = np.int64(OUT_OF_RANGE)
-                elif time_us < latest - late_us and not salvage:
-                    reason = np.int64(TIME_BACK)
-                else:
-                    if filled + count > t.size:
+                    reason = NO_PLACE
+                elif row >= 0 and column >= 0:
+                    earliest_us = EARLIEST_US if salvage else latest - late_us
+                    reason = judge(width, height, earliest_us, latest, time_us, column, row, mask)
+                if reason <= SOUND and row >= 0 and column >= 0:
+                    if filled + events > t.size:
                         break
-                    if time_us < latest:
-                        verdict = LATE
+                    for k in range(filled, filled + events):
+                        lowest = mask & -mask
+                        t[k], x[k], y[k], p[k] = time_us, column + place(lowest), row, polarity
+                        if salvage:
+                            offset[k], end[k] = at, at + 2
+                        mask ^= lowest
+                    filled += events
                     latest = max(latest, time_us)
-                    for bit in range(last + 1):
-                        if (mask >> bit) & 1:
-                            t[filled], x[filled], y[filled], p[filled] = time_us, column + bit, row, polarity
-                            if salvage:
-                                offset[filled], end[filled] = base + 2 * i, base + 2 * i + 2
-                            filled += 1
+                    verdict = min(verdict, reason)
         elif kind == ADDR_Y:
             row = value & 0x7FF
         elif kind == TIME_LOW:
@@ -224,14 +211,14 @@ def _walk(
         elif kind == EM_ADDR_Y:
             row = NONE
         elif kind not in (EXT_TRIGGER, OTHERS, CONTINUED_4, CONTINUED_12):
-            reason = np.int64(UNKNOWN_WORD)
-        if reason != SOUND:
+            reason = UNKNOWN_WORD
+        if reason > SOUND:
             if not salvage:
                 verdict = reason
                 break
             if marked == len(marks):
                 break
-            marked = mark(marks, marked, base + 2 * i, np.int64(2), reason, count)
+            marked = mark(marks, marked, at, 2, reason, events)
             if reason == UNKNOWN_WORD:
                 row = base_x = LOST
         if base_x >= 0 and kind in (VECT_12, VECT_8):
@@ -240,20 +227,6 @@ def _walk(
     state[0], state[1], state[2], state[3] = latest, high_us, raw_high, loops
     state[4], state[5], state[6], state[7] = low_us, row, base_x, base_p
     return i, filled, marked, verdict
-
-
-@njit(cache=True, nogil=True)
-def _bits(mask: int) -> tuple[int, int]:
-    """Return how many bits are set, and the place of the highest, -1 for none."""
-    count, place = 0, -1
-    last = -1
-    while mask:
-        place += 1
-        if mask & 1:
-            count += 1
-            last = place
-        mask >>= 1
-    return count, last
 
 
 @njit(cache=True, nogil=True)
