@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,8 +17,10 @@ from sensors.windows import Window
 
 __all__ = ["Augmentation", "EventTable", "encode_table"]
 
-
 ELASTIC_KNOTS = 5
+MOST_PX = 1e4
+MOST = {"rotation_deg": 180.0, "scale": 5.0, "shear": 100.0, "start_us": 1e9, "stretch": 5.0, "noise": 100.0}
+"""The largest amounts; an event's time and place stay far within 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,13 @@ class Augmentation:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse amounts that leave no recording."""
+        """Refuse amounts that leave no recording, or that no number can hold."""
         if not 0 <= self.drop < 1:
             raise ConfigError(f"augmentation drop must be at least 0 and below 1, but is {self.drop}")
+        for each in fields(self):
+            amount, most = getattr(self, each.name), MOST.get(each.name, MOST_PX)
+            if not 0 <= amount <= most:
+                raise ConfigError(f"augmentation {each.name} must be between 0 and {most:g}, but is {amount}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -133,6 +133,7 @@ def train(config: TrainingConfig, run: Run | None = None, *, material: Material 
             raise MissingDependencyError.of(package, extra="train", purpose="training")
     run = run or Run()
     captions = _captions(config)
+    _substrate(config)  # a target that is none is told before recordings are read
     material = material or gather(config, run.on_data)  # before torch, so that data that cannot be used fails at once
     from quant.freezing import freeze
     from quant.training import reproducible
@@ -176,6 +177,13 @@ def float_twin_accuracy(config: TrainingConfig, run: Run | None = None, *, mater
         encoder, _, _ = _learn(twin, run, captions, material)
         vectors = encoder.stages[0].linear.weight.new_tensor(captions.vectors)
         return measuring.score(encoder, vectors, held)[0]
+
+
+def _substrate(config: TrainingConfig) -> Substrate | None:
+    hardware = config.hardware
+    if not hardware.target:
+        return None
+    return substrate_of(hardware.target, seed=config.seed, redraw_every=hardware.redraw_every)
 
 
 def _captions(config: TrainingConfig) -> CaptionSet:
@@ -273,19 +281,13 @@ class _Lesson:
             blank,
             seed=config.seed,
             teacher=teacher,
-            substrate=self._substrate(recipe),
+            substrate=None if recipe.precision == "float" else _substrate(config),
             device=config.device,
             about=repr(config),
         )
         keep = self._resumed(going)
         encoder = training.train(source, validation, going, on_epoch=keep, on_progress=self._progress)
         return encoder, tuple(going.history)
-
-    def _substrate(self, recipe: Recipe) -> Substrate | None:
-        hardware = self.config.hardware
-        if not hardware.target or recipe.precision == "float":
-            return None
-        return substrate_of(hardware.target, seed=self.config.seed, redraw_every=hardware.redraw_every)
 
     def _resumed(self, going: Training) -> Callable[[Epoch, Training], None] | None:
         """Go on from the checkpoint there is, and return what keeps the next ones."""

@@ -68,8 +68,12 @@ class CaptionChoice:
 
     def __post_init__(self) -> None:
         """Refuse captions that do not match the classes."""
-        if len(self.classes) != len(self.texts) or len(set(self.classes)) != len(self.classes):
+        if len(self.classes) != len(self.texts):
             raise ConfigError(f"captions need one text per class, but got {len(self.texts)} for {len(self.classes)}")
+        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if twice or not self.classes:
+            got = f"{twice[0]!r} is there twice" if twice else "there are none"
+            raise ConfigError(f"captions need classes that differ, but {got}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,14 @@ class DataChoice:
     emulated_held_out: int = 0
     licences: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse numbers of recordings that cannot be."""
+        for name in ("held_out", "held_out_seed", "validation", "emulated_count", "emulated_held_out"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"data {name} must not be negative, but is {getattr(self, name)}")
+        if not self.emulated and (self.emulated_count or self.emulated_held_out):
+            raise ConfigError("data emulated must say which kind of samples to emulate, but is empty")
+
 
 @dataclass(frozen=True, slots=True)
 class HardwareChoice:
@@ -108,6 +120,11 @@ class HardwareChoice:
 
     target: str = ""
     redraw_every: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse cells that are never drawn."""
+        if self.redraw_every < 1:
+            raise ConfigError(f"hardware redraw_every must be at least 1, but is {self.redraw_every}")
 
 
 @dataclass(frozen=True, slots=True)

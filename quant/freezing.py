@@ -30,6 +30,7 @@ MULTIPLIER_BITS = 15
 MAX_SHIFT = 62
 MIN_GAIN = 1e-12
 LARGEST_BIAS = 2**30
+COLLAPSED = "what it saw hardly varied; check the recordings, vary them less, or learn more slowly"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +93,8 @@ def requantisation(gain: Float64Array, *, relu: bool = True) -> Requantisation:
         InvalidValueError: A gain is negative, not finite, or too large for a shift of at least 1.
     """
     if not (np.isfinite(gain).all() and (gain >= 0).all() and (gain < 2 ** (MULTIPLIER_BITS - 2)).all()):
-        raise InvalidValueError(f"gains must lie between 0 and {2 ** (MULTIPLIER_BITS - 2)}, but reach {gain.max()}")
+        bound = f"gains must lie between 0 and {2 ** (MULTIPLIER_BITS - 2)} int8 steps per accumulator unit"
+        raise InvalidValueError(f"{bound}, but reach {gain.max():.3g}: {COLLAPSED}")
     exponent = np.frexp(gain)[1]
     shift = np.clip(MULTIPLIER_BITS - exponent, 1, MAX_SHIFT)
     multiplier = np.minimum(np.rint(np.ldexp(gain, shift)), 2**MULTIPLIER_BITS - 1)
@@ -151,7 +153,6 @@ def _integer_layer(folded: FoldedLayer, index: int) -> TernaryLayer:
         factors = requantisation(np.abs(gain) / folded.activation_scale)
     if np.abs(offset).max() > LARGEST_BIAS:
         raise InvalidValueError(
-            f"bias of layer {index} must stay within {LARGEST_BIAS}, but reaches {np.abs(offset).max():.3g}: "
-            "its norm has collapsed; train with a lower learning rate or more data"
+            f"bias of layer {index} must stay within {LARGEST_BIAS}, but is {np.abs(offset).max():.3g}: {COLLAPSED}"
         )
     return TernaryLayer(codes, np.rint(offset).astype(np.int32), folded.weight_scale, factors, folded.patches)

@@ -121,6 +121,37 @@ def test_train_when_the_config_does_not_fit_then_says_what_and_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('classes = ["l", "r"]', 'classes = ["l", "l"]', "classes that differ, but 'l' is there twice"),
+        ('classes = ["l", "r"]\ntexts = ["left", "right"]', "classes = []\ntexts = []", "but there are none"),
+        ("[recipe]", "held_out = -1\n[recipe]", "held_out must not be negative, but is -1"),
+        ("[recipe]", "emulated_count = 3\n[recipe]", "emulated must say which kind"),
+        ("[recipe]", "[hardware]\nredraw_every = 0\n[recipe]", "redraw_every must be at least 1, but is 0"),
+        ("[recipe]", "[augmentation]\nshift_px = -1.0\n[recipe]", "shift_px must be between 0 and 10000, but is -1"),
+        ("[recipe]", "[augmentation]\nscale = nan\n[recipe]", "scale must be between 0 and 5, but is nan"),
+        ("[recipe]", "[augmentation]\nnoise = inf\n[recipe]", "noise must be between 0 and 100, but is inf"),
+        ("[recipe]", "[augmentation]\ndrop = 1.0\n[recipe]", "drop must be at least 0 and below 1"),
+    ],
+)
+def test_config_when_a_value_is_impossible_then_refused_before_anything_is_read(
+    config: Path, old: str, new: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        changed(config, old, new)
+
+
+@pytest.mark.parametrize(("target", "says"), [("nope", "unknown backend 'nope'"), ("ternary", "'ternary' is none")])
+def test_train_when_the_target_is_no_crossbar_then_told_before_recordings_are_read(
+    config: Path, monkeypatch: pytest.MonkeyPatch, target: str, says: str
+) -> None:
+    monkeypatch.setattr("experiments.training.gather", lambda *_: pytest.fail("recordings were read"))
+    settings = changed(config, "[recipe]", f'[hardware]\ntarget = "{target}"\n[recipe]')
+    with pytest.raises(InputError, match=says):
+        train(settings)
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ("0 l\n1 r\n2\n", r"labels\.txt is no list, because line 3 says '2'"),
