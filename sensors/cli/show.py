@@ -24,14 +24,14 @@ ANIMATIONS = (".gif", ".apng")
 @command("show", short_help="Draw a stretch of a recording.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The picture.  [default: FILE's name.png]")
-@click.option("--from-us", type=click.IntRange(min=0), help="Where the stretch begins.  [default: the first event]")
-@click.option("--to-us", type=click.IntRange(min=0), help="Where it ends.  [default: the end, at most 10 s on]")
+@click.option("--from-us", type=int, help="Where the stretch begins.  [default: the first event]")
+@click.option("--to-us", type=int, help="Where it ends.  [default: the end, at most 10 s on]")
 @reading_options
 def show_command(file: Path, out: Path | None, from_us: int | None, to_us: int | None, **reading: Any) -> Answer:
     """Draw FILE: six moments over the event rate as .png, .svg or .pdf, or an animation as .gif or .apng.
 
     ON events are blue, OFF events red; a cochlea is drawn as a raster of its channels. Times are those hil info shows;
-    a time before the first event counts from the first event, so that 0 is always the start.
+    a time before the first event counts from the first event, so that 0 is the start, unless that lies before 0.
     """
     from hil.registry import open_recording
     from sensors.pictures.stretch import read_stretch

@@ -113,7 +113,7 @@ def _draw_rate(at: Axes, stretch: Stretch, starts_us: Int64Array, shutter_us: in
     limit = min(highest, MOST_ABOVE_USUAL * float(np.percentile(rates, 98))) or highest or 1.0
     unit, scale = _rate_unit(limit)
     time_unit, time_scale = _unit_us(stretch)
-    times = (edges - stretch.first_us) / time_scale
+    times = edges / time_scale
     for start_us in starts_us:
         begin = (int(start_us) - stretch.first_us) / time_scale
         at.axvspan(begin, begin + shutter_us / time_scale, color="#dddddd", linewidth=0)
@@ -135,10 +135,12 @@ def _draw_rate(at: Axes, stretch: Stretch, starts_us: Int64Array, shutter_us: in
 
 
 def _rates(stretch: Stretch) -> tuple[Float64Array, Float64Array]:
-    """Return (bins + 1,) edges in microseconds and (2, bins) events per second, ON first."""
-    edges = np.linspace(stretch.start_us, stretch.end_us, RATE_BINS + 1)
-    counts = [np.histogram(stretch.events.t[stretch.events.p == on], edges)[0] for on in (True, False)]
-    return edges, np.stack(counts) * (1e6 / (edges[1] - edges[0]))
+    """Return (bins + 1,) edges in microseconds after the first event and (2, bins) events per second, ON first."""
+    span_us = stretch.end_us - stretch.start_us
+    edges = np.linspace(0, span_us, RATE_BINS + 1)  # from the start: floats do not tell today's microseconds apart
+    times = stretch.events.t - stretch.start_us
+    counts = [np.histogram(times[stretch.events.p == on], edges)[0] for on in (True, False)]
+    return edges + (stretch.start_us - stretch.first_us), np.stack(counts) * (1e6 * RATE_BINS / span_us)
 
 
 def _rate_unit(highest: float) -> tuple[str, float]:

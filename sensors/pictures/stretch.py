@@ -42,7 +42,8 @@ def read_stretch(
     """Read the events from one time to another.
 
     Times are stream times, as ``hil info`` shows them; a time before the first event counts from the first event, so
-    that 0 is where a recording starts even if its clock shows the microseconds since 1970.
+    that 0 is where a recording starts even if its clock shows the microseconds since 1970. In a recording that starts
+    before 0 they are always stream times.
 
     Args:
         source: A recording.
@@ -78,7 +79,7 @@ def read_stretch(
 
 
 def _absolute(time_us: int, first_us: int) -> int:
-    return time_us if time_us >= first_us else first_us + time_us
+    return time_us if time_us >= first_us or first_us < 0 else first_us + time_us
 
 
 def _nothing(first_us: int | None, last_us: int, start_us: int, end_us: int) -> str:

@@ -116,3 +116,20 @@ def test_picture_goes_beside_the_caller_by_default(hil_json, recording, tmp_path
     monkeypatch.chdir(tmp_path)
     assert hil_json("show", recording)[1]["out"] == "recording.png"
     assert (tmp_path / "recording.png").is_file()
+
+
+@pytest.mark.parametrize("t", [[1_605_537_493_718_345], [-7], [1 << 52, 1 << 52, (1 << 52) + 1]])
+def test_recording_of_hardly_any_events_is_drawn_whenever_it_was(hil_json, tmp_path, t):
+    ones = np.ones(len(t), np.uint16)
+    npz.write(tmp_path / "few.npz", [EventBatch(np.array(t), ones, ones, ones == 1)], Geometry(64, 48))
+    for name in ("few.png", "few.gif"):
+        code, document = hil_json("show", tmp_path / "few.npz", "--out", tmp_path / name)
+        assert (code, document["events"], document["from_us"], document["to_us"]) == (0, len(t), t[0], t[-1] + 1)
+
+
+def test_stretch_of_a_recording_that_starts_before_zero_is_in_stream_time(hil_json, events, tmp_path):
+    early = EventBatch(events.t - events.t[0] - 50_000, events.x, events.y, events.p)
+    npz.write(tmp_path / "a.npz", [early], Geometry(64, 48))
+    arguments = ("show", tmp_path / "a.npz", "--out", tmp_path / "a.png", "--from-us", "-20000", "--to-us", "0")
+    code, document = hil_json(*arguments)
+    assert (code, document["from_us"], document["events"]) == (0, -20_000, len(early.between(-20_000, 0)))
