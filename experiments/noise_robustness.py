@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from emulators.crossbar import crossbar
+from emulators.devices.laws import MICRO
 from experiments.datasets import class_indices, features_of, load_dataset
 from experiments.evaluation import classes_of, split_of
 from experiments.scoring import outputs_of, score_outputs
@@ -19,13 +21,11 @@ from hil.errors import InvalidValueError
 from hil.network import TernaryNetwork
 from hil.ports import Backend
 from hil.progress import OnProgress, ignore_progress
-from hil.registry import load_network, open_target
+from hil.registry import load_network, open_target, parse_target
 from hil.types import Int8Array, Int64Array
 from quant.retuning import retune
 
-__all__ = ["Config", "Point", "run", "table"]
-
-ON_MICROSIEMENS = 100.0  # of the ideal preset
+__all__ = ["Config", "Point", "array_of", "run", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Config:
         networks: Names or paths.
         noise: Deviations of a cell, as shares of the on conductance.
         seeds: Arrays programmed anew at every point.
+        device: Preset, or table of measured cells (.csv): its drift and read noise stay, and its spread gives way to
+            ``noise``, as shares of its own on conductance.
         options: Further options of the crossbar, joined by ``&``.
         tuning_windows: How many windows an array is tuned on.
     """
@@ -45,6 +47,7 @@ class Config:
     networks: tuple[str, ...] = ("digits", "digits_robust")
     noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5)
     seeds: tuple[int, ...] = (0, 1, 2)
+    device: str = "ideal"
     options: str = "adc_bits=lossless&column_fit=off&energy=off"
     tuning_windows: int = 400
 
@@ -102,9 +105,17 @@ def _material(network: TernaryNetwork, config: Config) -> _Material:
 
 
 def _points(network: TernaryNetwork, name: str, material: _Material, noise: float, config: Config) -> list[Point]:
-    deviation = noise * ON_MICROSIEMENS
-    backend = open_target(f"crossbar:ideal?spread_on={deviation:g}&spread_off={deviation:g}&{config.options}")
+    backend = array_of(config, noise)
     return [_point(network, name, material, (noise, retuned), backend, config) for retuned in (False, True)]
+
+
+def array_of(config: Config, noise: float) -> Backend:
+    """Return arrays of the device whose cells miss by a share of its on conductance."""
+    _, device, options = parse_target("?".join(filter(None, [f"crossbar:{config.device}", config.options])))
+    plain = crossbar(device, options)
+    deviation = noise * plain.config.device.applied_to(plain.device).on_siemens / MICRO
+    spread = f"spread_on={deviation:g}&spread_off={deviation:g}"
+    return open_target(f"crossbar:{device}?{'&'.join(filter(None, [spread, config.options]))}")
 
 
 def _point(
