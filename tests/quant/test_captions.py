@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,14 @@ def test_captions_when_vectors_are_of_double_precision_then_are_rounded(tmp_path
 
 def test_distances_when_vectors_are_orthogonal_then_one_and_zero_to_themselves() -> None:
     np.testing.assert_allclose(distances(OWN), [[0, 1], [1, 0]])
+
+
+def test_captions_when_made_as_the_page_says_then_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert load(tmp_path / "captions.npz").texts == ("goes left", "goes right", "stays")
 
 
 def write(path: Path, **changed: object) -> None:
