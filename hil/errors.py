@@ -70,13 +70,20 @@ class UnknownNameError(InputError, LookupError):
         return cls(f"unknown {kind} {name!r}; known: {', '.join(sorted(known)) or 'none'}")
 
 
+def _on_one_line(message: str) -> str:
+    """Return a message that quotes a file without what would break the line, or command the terminal."""
+    if message.isprintable():
+        return message
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
+
+
 class FormatError(InputError):
     """A file is not of the format it was read as."""
 
     def in_file(self, path: str | PathLike[str]) -> FormatError:
-        """Return the same error with the file's name in front, unless the message names it already."""
-        name = str(path)
-        return self if name in str(self) else type(self)(f"{name}: {self}")
+        """Return the same error on one line, with the file's name in front unless the message names it already."""
+        name, message = str(path), _on_one_line(str(self))
+        return type(self)(message if name in message else f"{name}: {message}")
 
 
 class DamagedFileError(FormatError):
@@ -93,11 +100,9 @@ class DamagedFileError(FormatError):
         self.offset_bytes = offset_bytes
 
     def in_file(self, path: str | PathLike[str]) -> DamagedFileError:
-        """Return the same error with the file's name in front, unless the message names it already."""
-        name = str(path)
-        if name in self.message:
-            return self
-        return type(self)(f"{name}: {self.message}", offset_bytes=self.offset_bytes)
+        """Return the same error on one line, with the file's name in front unless the message names it already."""
+        name, message = str(path), _on_one_line(self.message)
+        return type(self)(message if name in message else f"{name}: {message}", offset_bytes=self.offset_bytes)
 
 
 class MissingError(HilError):

@@ -167,3 +167,13 @@ def test_ros2_database_with_a_broken_page_gives_messages_before_and_behind_it(tm
     assert 0 < len(read) < len(batch)
     assert int(read.t[-1]) > int(batch.t[-1]) * 0.8
     assert recording.lost is not None
+
+
+def test_what_a_broken_database_quotes_is_one_line_and_commands_no_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.db3"
+    ros_bags.write_ros2(path, [ros_bags.mono_payload(events(100))], SIZE, encoding="mono")
+    blob = path.read_bytes()
+    path.write_bytes(blob.replace(b"timestamp INTEGER NOT NULL", b'"\x1b[31m          \n NOT NULL', 1))
+    with pytest.raises(DamagedFileError, match="malformed database schema") as caught:
+        sensors.open(path)
+    assert str(caught.value).isprintable()
