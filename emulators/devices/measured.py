@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -176,6 +177,12 @@ def _told(value: Any, scale: float) -> float:
     return 0.0 if abs(value) < abs(scale) * 10.0**-FIT_DIGITS else float(f"{value:.{FIT_DIGITS}g}")
 
 
+def _at_time(table: Measurements, t_s: float, at: Callable[[int], Float64Array]) -> Float64Array:
+    """Return what ``at`` says of the two slices around a time, linear in the time's logarithm."""
+    low, high, part = interpolate_in_log_time(table.times_s, t_s)
+    return (1.0 - part) * at(low) + part * at(high)
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredShift:
     """Means of a table, linear in the target and in the logarithm of time.
@@ -188,12 +195,8 @@ class MeasuredShift:
 
     def mean_siemens(self, target_siemens: Float64Array, t_s: float) -> Float64Array:
         """Return the mean of cells of that target."""
-        low, high, part = interpolate_in_log_time(self.table.times_s, t_s)
-        before, after = (
-            np.interp(target_siemens, self.table.target_siemens[k], self.table.mean_siemens[k]) for k in (low, high)
-        )
-        mean: Float64Array = (1.0 - part) * before + part * after
-        return mean
+        targets, means = self.table.target_siemens, self.table.mean_siemens
+        return _at_time(self.table, t_s, lambda k: np.interp(target_siemens, targets[k], means[k]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +211,7 @@ class MeasuredSpread:
 
     def sigma_siemens(self, mean_siemens: Float64Array, t_s: float) -> Float64Array:
         """Return the standard deviation of cells of that mean."""
-        low, high, part = interpolate_in_log_time(self.table.times_s, t_s)
-        before, after = (self._at(k, mean_siemens) for k in (low, high))
-        sigma: Float64Array = (1.0 - part) * before + part * after
-        return sigma
+        return _at_time(self.table, t_s, lambda k: self._at(k, mean_siemens))
 
     def _at(self, k: int, mean_siemens: Float64Array) -> Float64Array:
         order = np.argsort(self.table.mean_siemens[k])
