@@ -389,18 +389,3 @@ def test_network_too_wide_for_exact_float_products_is_refused():
     wide = TernaryLayer(np.ones((1, 2**17), np.int8), np.zeros(1, np.int32), 1.0)
     with pytest.raises(InputError, match=r"2\*\*24"):
         onnx_qcdq.encode(TernaryNetwork("wide", (wide,), np.ones(1, np.float32)))
-
-
-QUICK = [name for name in names("formats") if name not in {"readmemh", "qonnx", "hf-packed"}]  # seconds to minutes each
-
-
-@pytest.mark.tool("gcc")
-@pytest.mark.slow
-@pytest.mark.parametrize("shipped", names("networks"))
-def test_every_shipped_network_is_verified_in_the_formats_that_run_quickly(shipped):
-    network = load_network(shipped)
-    for name in QUICK:
-        weight_format = load("formats", name)
-        found = verify(weight_format.encode(network), weight_format, network)
-        assert found.problems == (), name
-        assert found.outputs_compared == 16 * network.d_out, name
