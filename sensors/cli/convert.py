@@ -74,6 +74,7 @@ def convert_command(
             write = import_module(WRITERS[writer_name].module).write
             events = write(target, batches, recording.geometry)
         lost = recording.lost
+        assumed = getattr(recording, "assumed", "")
     finally:
         recording.close()
     document = {
@@ -84,7 +85,7 @@ def convert_command(
         "bytes_out": target.stat().st_size,
         "lost": lost.as_document() if lost else None,
     }
-    return Answer(document, _text(document, target))
+    return Answer(document, _text(document, target, assumed))
 
 
 def _by_suffix(target: Path, source_format: str) -> str:
@@ -114,7 +115,8 @@ def _shifted(batches: Iterable[EventBatch], *, from_zero: bool) -> Iterator[Even
         yield EventBatch.unchecked(batch.t - start_us, batch.x, batch.y, batch.p) if start_us else batch
 
 
-def _text(document: dict[str, Any], target: Path) -> str:
+def _text(document: dict[str, Any], target: Path, assumed: str) -> str:
     size = f"{document['bytes_in']:,} bytes of {document['from']} to {document['bytes_out']:,} of {document['to']}"
     lost = "" if document["lost"] is None else f"\nlost: {document['lost']['bytes']:,} bytes; see hil info --salvage"
-    return f"{document['events']:,} events written to {target}\n{size}{lost}"
+    taken = "".join(f"\nassumed: {each}" for each in assumed.splitlines())
+    return f"{document['events']:,} events written to {target}\n{size}{taken}{lost}"

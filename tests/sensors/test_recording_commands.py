@@ -198,3 +198,10 @@ def test_info_of_a_folder_says_what_to_name_instead(tmp_path: Path, capsys: pyte
         main(["info", str(tmp_path)])
     assert stopped.value.code == 2
     assert "is a folder; expected a recording" in capsys.readouterr().err
+
+
+def test_convert_says_what_it_took_for_granted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("0.5,1,2,1\n0.75,3,4,0\n")
+    code, out, _ = hil(capsys, "convert", tmp_path / "a.csv", tmp_path / "a.npz")
+    assert (code, out.count("assumed: ")) == (0, 3)
+    assert "times in seconds, because they have fractions" in out
