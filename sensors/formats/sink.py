@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from hil.types import BoolArray, EventBatch, Int64Array, UInt16Array
 from sensors.formats.account import LossAccount
+from sensors.formats.memory import reused
 from sensors.formats.verdicts import REASONS, TIME_BACK
 
 __all__ = ["EARLIEST_US", "Columns", "Sink"]
 
 EARLIEST_US = int(np.iinfo(np.int64).min) // 2  # far before any time, with room to subtract from
+EVENT_BYTES = (8, 2, 2, 1)  # of a time, column, row and polarity
+LINE_BYTES = 64
 HELD_BACK = 4096  # events of a salvaged stretch that wait for what follows before anyone judges their times
 
 
@@ -32,14 +36,18 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, capacity: int, *, with_offsets: bool) -> Columns:
-        """Return uninitialised columns."""
+        """Return uninitialised columns for at least that many, in memory that is used again."""
+        capacity = -(-capacity // LINE_BYTES) * LINE_BYTES  # every column starts a line of the cache
+        memory, starts = reused(capacity * sum(EVENT_BYTES)), np.cumsum((0, *EVENT_BYTES)) * capacity
+        t, x, y, p = (memory[start:stop] for start, stop in pairwise(starts))
+        n_offsets = capacity if with_offsets else 0
         return cls(
-            np.empty(capacity, np.int64),
-            np.empty(capacity, np.uint16),
-            np.empty(capacity, np.uint16),
-            np.empty(capacity, np.bool_),
-            np.empty(capacity if with_offsets else 0, np.int64),
-            np.empty(capacity if with_offsets else 0, np.int64),
+            t.view(np.int64),
+            x.view(np.uint16),
+            y.view(np.uint16),
+            p.view(np.bool_),
+            np.empty(n_offsets, np.int64),
+            np.empty(n_offsets, np.int64),
         )
 
     def part(self, start: int, stop: int) -> Columns:
