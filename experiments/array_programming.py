@@ -14,6 +14,7 @@ from boards.array.programming import Goal, ProgrammingReport, program_cells
 from boards.array.strategies import STRATEGIES
 from boards.transports.loopback import LoopbackTransport
 from emulators.pulsed import PulsedArray
+from experiments.figures import COLOURS, save
 from hil.errors import InvalidValueError
 from hil.progress import OnProgress, ignore_progress
 from hil.registry import load
@@ -114,15 +115,13 @@ def plot(written: tuple[Written, ...], path: Path) -> None:
     upper, lower = figure.subplots(2, len(written), sharex="row", sharey="row")
     for top, bottom, each in zip(upper, lower, written, strict=True):
         report = each.report
-        top.hist(report.final_siemens.ravel() * 1e6, bins=60, color="#0072b2")
+        top.hist(report.final_siemens.ravel() * 1e6, bins=60, color=COLOURS[0])
         top.set_title(f"{each.strategy}\n{100 * report.share:.2f} % in window", fontsize=10)
         top.set_xlabel("final conductance (uS)")
-        bottom.hist(report.pulses.ravel(), bins=np.arange(0, 41) - 0.5, color="#d55e00")
+        bottom.hist(report.pulses.ravel(), bins=np.arange(0, 41) - 0.5, color=COLOURS[1])
         energy_nj = report.energy_joule / report.pulses.size * 1e9
         bottom.set_title(f"mean {report.pulses.mean():.1f} pulses, {energy_nj:.2g} nJ", fontsize=10)
         bottom.set_xlabel("pulses a cell")
     upper[0].set_ylabel("cells")
     lower[0].set_ylabel("cells")
-    for axes in (*upper, *lower):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)

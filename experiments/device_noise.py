@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.figures import COLOURS, save
 from experiments.recordings import shipped
 from hil.compare import TargetComparison, compare
 from hil.errors import InvalidValueError
@@ -22,9 +23,6 @@ from hil.registry import load_network, open_recording, open_target
 __all__ = ["Config", "Point", "plot", "run", "table"]
 
 SPAN_MICROSIEMENS = 99.0  # the ideal preset's on minus off
-
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +129,8 @@ def plot(points: tuple[Point, ...], path: Path) -> None:
     for axes in (left, right):
         axes.set_xticks(sorted({point.spread for point in points}))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, alpha=0.25)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def _lines(left: Any, right: Any, points: list[Point], colour: str) -> None:

@@ -7,12 +7,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.figures import COLOURS, save
+
 if TYPE_CHECKING:
     from experiments.noise_as_feature import Row
 
 __all__ = ["draw"]
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 RIVAL = {"color": "0.35", "linestyle": "--", "linewidth": 1.2}
 
 
@@ -28,10 +29,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     _dither(axes[1, 0], [row for row in rows if row.kept_events == 1.0 and row.question == "dither"])
     _streams(axes[1, 1], [row for row in rows if row.question == "streams"])
     for each in axes.ravel():
-        each.spines[["top", "right"]].set_visible(False)
         each.grid(visible=True, alpha=0.25)
         each.legend(frameon=False, fontsize="small")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def _calibration(axes: Any, rows: Sequence[Row], least: float) -> None:

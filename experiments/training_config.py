@@ -7,9 +7,9 @@ from pathlib import Path
 
 from experiments.augmentation import Augmentation
 from experiments.configuring import read_toml, structured
-from hil.errors import ConfigError, UnknownNameError
+from hil.errors import ConfigError
 from hil.network import FeatureSpec
-from hil.registry import load, names
+from hil.registry import shipped_or_file
 from quant import captions as caption_files
 from quant.recipe import Recipe
 
@@ -175,20 +175,10 @@ def load_config(path: str | Path) -> TrainingConfig:
         ConfigError: A key is unknown or missing, or a value is impossible.
         UnknownNameError: It is neither a file nor shipped.
     """
-    path = _config_path(path)
+    path = shipped_or_file("configs", path, called="training configuration")
     config = structured(read_toml(path), TrainingConfig, where=str(path))
     vectors = path.parent / config.captions.vectors
     return replace(config, captions=replace(config.captions, vectors=str(vectors)))
-
-
-def _config_path(path: str | Path) -> Path:
-    if str(path) in names("configs"):
-        shipped: ShippedConfig = load("configs", str(path))
-        return shipped.path
-    if not Path(path).is_file():
-        known = ", ".join(names("configs"))
-        raise UnknownNameError(f"training configuration {str(path)!r} is neither a file nor shipped; shipped: {known}")
-    return Path(path)
 
 
 def recompute_captions(config: TrainingConfig, model: str, path: Path) -> TrainingConfig:

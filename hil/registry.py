@@ -54,6 +54,7 @@ __all__ = [
     "parse_target",
     "read_network",
     "refuse_unknown_options",
+    "shipped_or_file",
     "weight_format_for",
     "weight_formats",
 ]
@@ -284,15 +285,27 @@ def load_network(name_or_path: str | Path) -> TernaryNetwork:
         UnknownNameError: Neither a shipped network nor a file.
         FormatError: The file is damaged or of no known format.
     """
-    shipped = names("networks")
-    if str(name_or_path) in shipped:
-        path = cast("ShippedNetwork", load("networks", str(name_or_path))).path
-    else:
-        path = Path(name_or_path)
-        if not path.is_file():
-            message = f"network {str(name_or_path)!r} is neither a file nor shipped; shipped: {', '.join(shipped)}"
-            raise UnknownNameError(message)
-    return read_network(path)[1]
+    return read_network(shipped_or_file("networks", name_or_path, called="network"))[1]
+
+
+def shipped_or_file(kind: str, name_or_path: str | Path, *, called: str) -> Path:
+    """Return where something is that ships under a name, or lies in a file of one's own.
+
+    Args:
+        kind: One of ``GROUPS`` whose things have a ``path``.
+        name_or_path: As the user wrote it.
+        called: What to call it in the error.
+
+    Raises:
+        UnknownNameError: It is neither.
+    """
+    name, shipped = str(name_or_path), names(kind)
+    if name in shipped:
+        path: Path = load(kind, name).path
+        return path
+    if not Path(name_or_path).is_file():
+        raise UnknownNameError(f"{called} {name!r} is neither a file nor shipped; shipped: {', '.join(shipped)}")
+    return Path(name_or_path)
 
 
 def read_network(path: Path) -> tuple[WeightFormat, TernaryNetwork]:
